@@ -1,0 +1,286 @@
+//! What an `exec` template lends, as RBAC rules and in words. Pure: the controller grants by it, and the CLI shows by it
+//! what would be granted.
+//!
+//! RBAC names pods but neither containers nor commands. Those limits stand in the same Role as names that exist only to
+//! be asked for by the policy `oz-connect`: `POD/*/*`, `POD/CONTAINER/*` and `POD/CONTAINER/COMMAND`, where `*` is a mere
+//! character and COMMAND is each argument with its length in characters before it.
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
+use crate::GROUP;
+use crate::template::{Connection, ExecAccess, OnEnd};
+
+/// The most names that one Role may hold before it is refused: containers times commands.
+const MAX_NAMES: usize = 1024;
+/// The most bytes of names that one Role may hold; etcd takes 1.5 MB an object.
+const MAX_NAME_BYTES: usize = 256 * 1024;
+
+/// The pod that is lent, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// All its containers: ordinary, init and ephemeral ones.
+    pub containers: Vec<String>,
+    /// The one that `kubectl exec` enters unless told.
+    pub default_container: String,
+    /// The account whose token is mounted in it, if one is.
+    pub mounted_account: Option<String>,
+}
+
+/// Why a template's offer does not fit the pod or the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// The container asked for is not one that the template offers.
+    #[error("the template does not offer container {0}")]
+    NotOffered(String),
+    /// The container asked for is not in the pod.
+    #[error("pod {pod} has no container {container}; it has {}", .there.join(", "))]
+    NoSuchContainer {
+        /// The pod.
+        pod: String,
+        /// The container that is missing.
+        container: String,
+        /// Those that it has.
+        there: Vec<String>,
+    },
+    /// None of the template's containers is in the pod.
+    #[error("pod {0} has none of the containers that the template offers")]
+    NoneOffered(String),
+    /// Containers and commands multiply to more than a Role holds.
+    #[error("the template's containers and commands are too many for one Role: name fewer")]
+    TooLarge,
+}
+
+/// What is lent: rules for one Role, the same in words, and the container to enter unless told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The Role's rules, each for named objects.
+    pub rules: Vec<PolicyRule>,
+    /// In words.
+    pub words: Vec<String>,
+    /// The container to enter where none is named.
+    pub container: String,
+}
+
+/// What `access` lends on `pod`, narrowed to `container` unless that is empty.
+///
+/// # Errors
+/// When the container is not offered or not there, or when the rules would not fit a Role.
+pub fn offer(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Offer, Misfit> {
+    let entered = containers(access, pod, container)?;
+    let has = |c: Connection| access.connections.contains(&c);
+    let name = pod.name.as_str();
+
+    let streams: Vec<Connection> = [Connection::Exec, Connection::Attach, Connection::PortForward]
+        .into_iter()
+        .filter(|c| has(*c))
+        .collect();
+    let mut rules = vec![rule("", &["pods"], &[name.to_owned()], &["get", "list", "watch"])];
+    if !streams.is_empty() {
+        let resources: Vec<String> = streams.iter().map(|c| format!("pods/{}", c.as_str())).collect();
+        let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
+        // Over a websocket a connection is a GET, over SPDY a POST: it takes both verbs.
+        rules.push(rule("", &resources, &[name.to_owned()], &["get", "create"]));
+    }
+    if has(Connection::Log) {
+        rules.push(rule("", &["pods/log"], &[name.to_owned()], &["get"]));
+    }
+    if has(Connection::Exec) {
+        rules.push(rule(GROUP, &["connections"], &exec_names(access, pod, entered.as_deref())?, &["exec"]));
+    }
+    if has(Connection::Attach) {
+        rules.push(rule(GROUP, &["connections"], &any_command(pod, entered.as_deref()), &["attach"]));
+    }
+    if has(Connection::PortForward) {
+        rules.push(rule(GROUP, &["connections"], &[format!("{name}/*/*")], &["portforward"]));
+    }
+
+    let enter = match &entered {
+        Some(list) if !list.contains(&pod.default_container) => list.first().cloned().unwrap_or_default(),
+        _ => pod.default_container.clone(),
+    };
+    Ok(Offer { rules, words: words(access, pod, entered.as_deref()), container: enter })
+}
+
+/// The containers that may be entered, or none for any.
+fn containers(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Option<Vec<String>>, Misfit> {
+    if !container.is_empty() {
+        if !access.containers.is_empty() && !access.containers.iter().any(|c| c == container) {
+            return Err(Misfit::NotOffered(container.to_owned()));
+        }
+        if !pod.containers.iter().any(|c| c == container) {
+            return Err(Misfit::NoSuchContainer {
+                pod: pod.name.clone(),
+                container: container.to_owned(),
+                there: pod.containers.clone(),
+            });
+        }
+        return Ok(Some(vec![container.to_owned()]));
+    }
+    if access.containers.is_empty() {
+        return Ok(None);
+    }
+    let there: Vec<String> =
+        access.containers.iter().filter(|c| pod.containers.contains(c)).cloned().collect();
+    if there.is_empty() { Err(Misfit::NoneOffered(pod.name.clone())) } else { Ok(Some(there)) }
+}
+
+fn any_command(pod: &Pod, entered: Option<&[String]>) -> Vec<String> {
+    match entered {
+        None => vec![format!("{}/*/*", pod.name)],
+        Some(list) => list.iter().map(|c| format!("{}/{c}/*", pod.name)).collect(),
+    }
+}
+
+fn exec_names(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Result<Vec<String>, Misfit> {
+    if access.commands.is_empty() {
+        return Ok(any_command(pod, entered));
+    }
+    let containers = entered.unwrap_or(&pod.containers);
+    if containers.len().saturating_mul(access.commands.len()) > MAX_NAMES {
+        return Err(Misfit::TooLarge);
+    }
+    let names: Vec<String> = containers
+        .iter()
+        .flat_map(|c| access.commands.iter().map(move |argv| (c, argv)))
+        .map(|(c, argv)| format!("{}/{c}/{}", pod.name, command_name(argv)))
+        .collect();
+    if names.iter().map(String::len).sum::<usize>() > MAX_NAME_BYTES { Err(Misfit::TooLarge) } else { Ok(names) }
+}
+
+/// A command as one name that no separator inside an argument can forge: `["sh", "-c", "id"]` is `2:sh,2:-c,2:id`.
+/// Lengths count characters, as `size()` does in the policies' CEL.
+#[must_use]
+pub fn command_name(argv: &[String]) -> String {
+    argv.iter().map(|a| format!("{}:{a}", a.chars().count())).collect::<Vec<_>>().join(",")
+}
+
+fn rule(group: &str, resources: &[&str], names: &[String], verbs: &[&str]) -> PolicyRule {
+    let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(owned(resources)),
+        resource_names: Some(names.to_vec()),
+        verbs: owned(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<String> {
+    let name = &pod.name;
+    let place = match entered {
+        None => "any container".to_owned(),
+        Some([one]) => format!("container {one}"),
+        Some(list) => format!("containers {}", list.join(", ")),
+    };
+    let mut lines = Vec::new();
+    for connection in &access.connections {
+        lines.push(match connection {
+            Connection::Exec if access.commands.is_empty() => {
+                format!("exec into pod {name}, {place}, any command")
+            }
+            Connection::Exec => format!(
+                "exec into pod {name}, {place}, only: {}",
+                access.commands.iter().map(|argv| quoted(argv)).collect::<Vec<_>>().join("; ")
+            ),
+            Connection::Attach => format!("attach to pod {name}, {place}"),
+            Connection::PortForward => format!("port-forward to every port of pod {name}"),
+            Connection::Log => format!("read the logs of every container of pod {name}"),
+        });
+    }
+    let enters = access.connections.iter().any(|c| matches!(c, Connection::Exec | Connection::Attach));
+    if let (true, Some(account)) = (enters, &pod.mounted_account) {
+        lines.push(format!("the pod's own token (service account {account}) can be read inside, and outlives the loan"));
+    }
+    if access.connections != [Connection::Log] {
+        lines.push(match access.on_end {
+            OnEnd::Leave => "an open stream, or a process left in the pod, is not cut at the end".to_owned(),
+            OnEnd::Evict => "at the end the pod is evicted".to_owned(),
+        });
+    }
+    for line in &mut lines {
+        if line.chars().count() > 2000 {
+            *line = line.chars().take(1999).chain(['…']).collect();
+        }
+    }
+    lines
+}
+
+/// A command as a person would type it; control characters escaped.
+fn quoted(argv: &[String]) -> String {
+    let plain = |a: &&String| {
+        !a.is_empty() && a.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c))
+    };
+    argv.iter()
+        .map(|a| if plain(&a) { a.clone() } else { format!("{a:?}") })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::PodSource;
+
+    fn access(containers: &[&str], commands: &[&[&str]], connections: &[Connection]) -> ExecAccess {
+        ExecAccess {
+            pods: PodSource { selector: None, workload: None },
+            containers: containers.iter().map(ToString::to_string).collect(),
+            commands: commands.iter().map(|c| c.iter().map(ToString::to_string).collect()).collect(),
+            connections: connections.to_vec(),
+            on_end: OnEnd::Leave,
+        }
+    }
+
+    fn pod() -> Pod {
+        Pod {
+            name: "api-0".into(),
+            containers: vec!["main".into(), "side".into()],
+            default_container: "main".into(),
+            mounted_account: None,
+        }
+    }
+
+    fn names(offer: &Offer, verb: &str) -> Vec<String> {
+        let rule = offer.rules.iter().find(|r| r.verbs == [verb]).unwrap();
+        rule.resource_names.clone().unwrap()
+    }
+
+    #[test]
+    fn every_rule_names_its_objects() {
+        let all = [Connection::Exec, Connection::Attach, Connection::PortForward, Connection::Log];
+        for container in ["", "main"] {
+            let offer = offer(&access(&[], &[&["id"]], &all), &pod(), container).unwrap();
+            assert!(offer.rules.iter().all(|r| r.resource_names.as_ref().is_some_and(|n| !n.is_empty())));
+        }
+    }
+
+    #[test]
+    fn limits_become_names() {
+        let any = offer(&access(&[], &[], &[Connection::Exec]), &pod(), "").unwrap();
+        assert_eq!(names(&any, "exec"), ["api-0/*/*"]);
+        let one = offer(&access(&["side", "gone"], &[], &[Connection::Exec]), &pod(), "").unwrap();
+        assert_eq!(names(&one, "exec"), ["api-0/side/*"]);
+        assert_eq!(one.container, "side");
+        let commands = offer(&access(&[], &[&["sh", "-c", "ä,1"]], &[Connection::Exec]), &pod(), "main").unwrap();
+        assert_eq!(names(&commands, "exec"), ["api-0/main/2:sh,2:-c,3:ä,1"]);
+    }
+
+    #[test]
+    fn a_container_must_be_offered_and_there() {
+        let template = access(&["main"], &[], &[Connection::Exec]);
+        assert_eq!(offer(&template, &pod(), "side"), Err(Misfit::NotOffered("side".into())));
+        let template = access(&[], &[], &[Connection::Exec]);
+        assert!(matches!(offer(&template, &pod(), "zz"), Err(Misfit::NoSuchContainer { .. })));
+        let template = access(&["zz"], &[], &[Connection::Exec]);
+        assert_eq!(offer(&template, &pod(), ""), Err(Misfit::NoneOffered("api-0".into())));
+    }
+
+    #[test]
+    fn words_hold_no_control_characters() {
+        let template = access(&[], &[&["sh", "a\n\u{202e}b"]], &[Connection::Exec]);
+        let offer = offer(&template, &pod(), "").unwrap();
+        assert!(offer.words.iter().all(|w| !w.chars().any(char::is_control)));
+    }
+}

@@ -1,0 +1,167 @@
+//! Grant: what is lent, to whom, for which request, until when. Written by the controller alone, deleted once it has
+//! ended: the Grants that exist are the answer to "who has access now".
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::request::TemplatePin;
+use crate::schema::rules;
+use crate::template::OnEnd;
+
+/// What is lent, to whom and until when. It owns what was made for it, so deleting it ends the access by itself.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "ozaccess.io",
+    version = "v1alpha1",
+    kind = "Grant",
+    status = "GrantStatus",
+    shortname = "ozg",
+    category = "oz",
+    derive = "PartialEq",
+    doc = "What is lent now, to whom and until when. Written by Oz's controller alone; deleting one ends the access.",
+    printcolumn = r#"{"name":"Holder","type":"string","jsonPath":".spec.holder.username"}"#,
+    printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.request.namespace"}"#,
+    printcolumn = r#"{"name":"Request","type":"string","jsonPath":".spec.request.name"}"#,
+    printcolumn = r#"{"name":"Template","type":"string","jsonPath":".spec.terms.template.name"}"#,
+    printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".spec.expiresAt"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".spec.reason","priority":1}"#,
+    printcolumn = r#"{"name":"Account","type":"string","jsonPath":".spec.account","priority":1}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self == oldSelf", "a grant does not change hands, grow or end later"),
+])))]
+pub struct GrantSpec {
+    /// To whom.
+    pub holder: Holder,
+    /// For which request.
+    pub request: RequestRef,
+    /// Why, as the requester put it.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// The account in oz-sessions under which the holder acts; its name ends in the deadline.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub account: String,
+    /// When it was approved, by the API server's clock.
+    pub approved_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// What is lent: a Role of the account's name in each of these namespaces.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub access: Vec<NamespaceAccess>,
+    /// The pods that it rests on: when one is gone or replaced, the grant ends.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub pods: Vec<PodRef>,
+    /// The same in words.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(max = 2048)))]
+    pub granted: Vec<String>,
+    /// The terms as they stood at approval; later changes of the template do not reach the grant.
+    pub terms: Terms,
+}
+
+/// To whom something is lent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Holder {
+    /// The username.
+    #[schemars(length(min = 1, max = 512))]
+    pub username: String,
+    /// The uid, or empty.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub uid: String,
+}
+
+/// The request that a grant is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct RequestRef {
+    /// `AccessRequest`.
+    #[schemars(length(max = 64))]
+    pub kind: String,
+    /// Its namespace, or empty.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid. A request of the same name with another uid is another request.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
+/// The rules lent in one namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NamespaceAccess {
+    /// The namespace.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// RBAC rules, each for named objects.
+    #[schemars(length(min = 1, max = 16))]
+    pub rules: Vec<PolicyRule>,
+}
+
+/// One pod, not its namesakes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct PodRef {
+    /// Its namespace.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
+    /// The container to enter where none is named.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub container: String,
+}
+
+/// The terms of the loan, copied when it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// The template in the state that was approved.
+    pub template: TemplateTerms,
+    /// Who approved.
+    #[serde(default)]
+    #[schemars(length(max = 16), inner(length(max = 512)))]
+    pub approved_by: Vec<String>,
+    /// How long the request stays as history.
+    #[schemars(length(max = 12))]
+    pub history_ttl: String,
+    /// What becomes of the pods at the end.
+    #[serde(default)]
+    pub on_end: OnEnd,
+}
+
+/// A template in one state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TemplateTerms {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid and generation.
+    #[serde(flatten)]
+    pub pin: TemplatePin,
+}
+
+/// How the grant stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GrantStatus {
+    /// Ready: everything was made. Nothing is ever made again after that. Ended: everything was taken back, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,30 @@
+//! The contract between Oz's parts: the API types of group `ozaccess.io`, the names and labels that admission policies
+//! rely on, durations, and what an `exec` template lends. No client, no runtime and no clock: time is passed in.
+
+pub mod conditions;
+pub mod duration;
+pub mod exec;
+pub mod grant;
+pub mod names;
+pub mod request;
+mod schema;
+pub mod template;
+
+pub use grant::{Grant, GrantSpec, GrantStatus};
+pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus, Phase};
+pub use template::{AccessTemplate, AccessTemplateSpec};
+
+/// The API group of everything that is Oz's.
+pub const GROUP: &str = "ozaccess.io";
+/// The version served.
+pub const VERSION: &str = "v1alpha1";
+/// Who writes Oz's fields by server-side apply in the controller.
+pub const FIELD_MANAGER: &str = "oz-controller";
+
+/// The custom resource definitions in the order in which they are to be applied.
+#[must_use]
+pub fn custom_resource_definitions()
+-> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
+    use kube::CustomResourceExt as _;
+    vec![AccessTemplate::crd(), AccessRequest::crd(), Grant::crd()]
+}

@@ -1,0 +1,21 @@
+//! Pieces of schema that several types share: patterns and CEL rules that the API server itself keeps.
+
+use serde_json::{Value, json};
+
+/// `1h30m`: hours, minutes, seconds, in this order.
+pub(crate) const DURATION: &str = "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+/// A DNS subdomain, or nothing.
+pub(crate) const SUBDOMAIN_OR_EMPTY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$";
+/// A DNS subdomain.
+pub(crate) const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+/// A DNS label.
+pub(crate) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A DNS label, or nothing.
+pub(crate) const LABEL_OR_EMPTY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$";
+/// Text that a person reads: no control, format (bidi), line or paragraph separator characters.
+pub(crate) const TEXT: &str = r"^[^\p{C}\p{Zl}\p{Zp}]*$";
+
+/// `x-kubernetes-validations` from pairs of rule and message.
+pub(crate) fn rules(pairs: &[(&str, &str)]) -> Value {
+    pairs.iter().map(|(rule, message)| json!({"rule": rule, "message": message})).collect()
+}
