@@ -93,6 +93,8 @@ fn controller_manager(lab: &Lab, network: Network) -> Component {
     flags.set("cluster-cidr", &network.pods()).set("allocate-node-cidrs", "false");
     flags.set("kube-api-qps", "300").set("kube-api-burst", "600");
     flags.set("concurrent-namespace-syncs", "30").set("concurrent-gc-syncs", "30");
+    // The usual place is outside of the sandbox, and would be made.
+    flags.set("flex-volume-plugin-dir", crate::configuration::VOLUME_PLUGINS);
     flags.gates().done()
 }
 

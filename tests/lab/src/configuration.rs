@@ -13,6 +13,9 @@ use crate::pki;
 /// The socket of containerd, inside the sandbox.
 pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 
+/// Where volume plugins would be, inside the sandbox.
+pub(crate) const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volume-plugins";
+
 /// The image that holds a pod's namespaces.
 pub(crate) const PAUSE: &str = "localhost/pause:1";
 
@@ -131,6 +134,7 @@ fn kubelet(lab: &Lab, network: Network, cgroup: &str) -> Value {
         "resolvConf": folder(lab).join("resolv.conf"),
         "serializeImagePulls": false,
         "syncFrequency": "10s",
+        "volumePluginDir": VOLUME_PLUGINS,
         "volumeStatsAggPeriod": "0s",
     });
     let gates = crate::components::FEATURE_GATES;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::lab::Lab;
-use crate::run::{output, say};
+use crate::run::{output, output_with, say};
 use crate::{files, kubectl, wait};
 
 /// Where the controller runs.
@@ -22,6 +22,8 @@ const PROGRAM: &str = "oz-lab/program";
 
 /// The API server serves a new kind about a second after its definition.
 const APPLY_LIMIT: Duration = Duration::from_secs(60);
+/// As long as for the rest.
+const ESTABLISHED_LIMIT: &str = "60s";
 /// A pod whose image is there starts in a second.
 const ROLLOUT_LIMIT: &str = "120s";
 
@@ -40,18 +42,31 @@ pub(crate) fn is_there(lab: &Lab) -> bool {
 /// Installs or updates Oz and returns when its controller is available.
 pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
     let objects = render(lab, controller)?;
+    let all = list(&objects);
     // Written first: what is half applied is removed as well.
-    files::write(&record(lab), objects.as_bytes())?;
-    wait::until("the API server to take Oz's objects", APPLY_LIMIT, || {
-        match kubectl::apply(lab, &objects) {
-            Ok(_) => Ok(Some(())),
-            Err(error) if is_too_early(&format!("{error:#}")) => Ok(None),
-            Err(error) => Err(error).context("failed to install Oz"),
-        }
+    files::write(&record(lab), all.as_bytes())?;
+    define(lab, &objects)?;
+    wait::until("the API server to take Oz's objects", APPLY_LIMIT, || match kubectl::apply(lab, &all) {
+        Ok(_) => Ok(Some(())),
+        Err(error) if is_too_early(&format!("{error:#}")) => Ok(None),
+        Err(error) => Err(error).context("failed to install Oz"),
     })?;
     let rollout =
         ["--namespace", NAMESPACE, "rollout", "status", "deployment", DEPLOYMENT, "--timeout", ROLLOUT_LIMIT];
     kubectl::say(lab, rollout).map(drop).with_context(|| diagnosis(lab))
+}
+
+/// Kinds come before the objects of these kinds.
+fn define(lab: &Lab, objects: &[Value]) -> Result<()> {
+    let kinds: Vec<Value> =
+        objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition").cloned().collect();
+    kubectl::apply(lab, &list(&kinds)).context("failed to define Oz's kinds")?;
+    let wait = ["wait", "--for=condition=Established", "--timeout", ESTABLISHED_LIMIT, "-f", "-"];
+    output_with(&mut kubectl::admin(lab, wait)?, &list(&kinds)).map(drop)
+}
+
+fn list(objects: &[Value]) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()
 }
 
 /// Removes what [`apply`] installed.
@@ -65,7 +80,7 @@ pub(crate) fn remove(lab: &Lab) -> Result<()> {
 }
 
 /// The manifests with the lab's overlay and the controller at hand.
-fn render(lab: &Lab, controller: &Controller<'_>) -> Result<String> {
+fn render(lab: &Lab, controller: &Controller<'_>) -> Result<Vec<Value>> {
     let overlay = lab.workspace.join("tests/lab/manifests");
     let text = output(kubectl::admin(lab, ["kustomize"])?.arg(overlay))?;
     let program = fs::read(controller.program)
@@ -88,7 +103,7 @@ fn render(lab: &Lab, controller: &Controller<'_>) -> Result<String> {
     if !found {
         bail!("manifests/ holds no Deployment {DEPLOYMENT}");
     }
-    Ok(json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string())
+    Ok(objects)
 }
 
 fn record(lab: &Lab) -> PathBuf {

@@ -26,6 +26,8 @@ pub(crate) fn program(lab: &Lab) -> Result<PathBuf> {
 pub(crate) fn by<const N: usize>(lab: &Lab, who: &str, words: [&str; N]) -> Result<Command> {
     let mut kubectl = command([program(lab)?]);
     kubectl.arg("--kubeconfig").arg(lab.kubeconfig(who)).args(words);
+    // Not in the user's home: it would be the only thing that outlives the cluster.
+    kubectl.env("KUBECACHEDIR", lab.dir.join("cache"));
     Ok(kubectl)
 }
 
