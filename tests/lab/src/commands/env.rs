@@ -30,7 +30,7 @@ pub(super) fn variables(lab: &Lab) -> Result<Vec<(&'static str, OsString)>> {
     let programs = programs::find(lab)?;
     let mut variables: Vec<(&str, OsString)> = vec![
         ("OZ_LAB_NAME", lab.name.clone().into()),
-        ("OZ_LAB_DIR", lab.kubeconfigs().into()),
+        ("OZ_LAB_DIR", lab.dir.clone().into()),
         ("OZ_BIN", programs.oz.into()),
         ("OZ_CONTROLLER_BIN", programs.controller.into()),
         ("KUBECTL", absolute(kubectl::program(lab)?)?.into()),
