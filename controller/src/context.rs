@@ -1,0 +1,86 @@
+//! What every pass works with.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource};
+use oz_client::ServerClock;
+use oz_shared::grant::RequestRef;
+use oz_shared::{AccessRequest, Grant};
+
+use crate::backoff::Backoff;
+use crate::children::Index;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::report::Events;
+
+/// Shared by all passes of all kinds.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) clock: ServerClock,
+    pub(crate) gate: Gate,
+    pub(crate) requests: Store<AccessRequest>,
+    pub(crate) grants: Store<Grant>,
+    pub(crate) children: Index,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    pub(crate) backoff: Backoff,
+    pub(crate) superseded: Superseded,
+}
+
+impl Context {
+    /// Has this process itself already written a newer version of the object? Then the watch brings it in a moment, and
+    /// a pass over the old one would decide again what is decided.
+    pub(crate) fn is_superseded<K: Resource>(&self, object: &K) -> bool {
+        self.superseded.is(object.meta().uid.as_deref(), object.meta().resource_version.as_deref())
+    }
+
+    /// Notes that `read` was replaced by `written`.
+    pub(crate) fn supersede<K: Resource>(&self, read: &K, written: &K) {
+        if read.meta().resource_version != written.meta().resource_version {
+            self.superseded.note(read.meta().uid.as_deref(), read.meta().resource_version.as_deref());
+        }
+    }
+}
+
+/// The last version of each object that this process replaced.
+#[derive(Debug, Default)]
+pub(crate) struct Superseded(Mutex<HashMap<String, String>>);
+
+impl Superseded {
+    fn is(&self, uid: Option<&str>, version: Option<&str>) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(uid), Some(version)) = (uid, version) else { return false };
+        let superseded = known.get(uid).is_some_and(|v| v == version);
+        if !superseded {
+            known.remove(uid);
+        }
+        superseded
+    }
+
+    fn note(&self, uid: Option<&str>, version: Option<&str>) {
+        if let (Some(uid), Some(version)) = (uid, version) {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(uid.to_owned(), version.to_owned());
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// The request of a grant as the object that Events are written on.
+pub(crate) fn request_reference(request: &RequestRef) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(format!("{}/{}", oz_shared::GROUP, oz_shared::VERSION)),
+        kind: Some(request.kind.clone()),
+        namespace: Some(request.namespace.clone()),
+        name: Some(request.name.clone()),
+        uid: Some(request.uid.clone()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,154 @@
+//! Is the gate in force? Everything that a grant rests on (who asked, who agreed) is kept by admission policies, so
+//! nothing is granted unless dry runs that must be refused are refused, each by its own policy in its present revision.
+//!
+//! What was seen holds until any of the policies or bindings changes, as their watches tell, and for five minutes at
+//! most. Nothing is asked while nothing is to be granted.
+
+mod probes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt as _, future::ready};
+use jiff::Timestamp;
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::{self, Lookup, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use tokio::sync::Mutex;
+
+/// The policies that must be there, each with its bindings.
+pub(crate) const POLICIES: [(&str, &[&str]); 10] = [
+    ("oz-request-create", &["oz-request-create"]),
+    ("oz-request-template", &["oz-request-template-create", "oz-request-template-update"]),
+    ("oz-request-update", &["oz-request-update"]),
+    ("oz-request-delete", &["oz-request-delete"]),
+    ("oz-template", &["oz-template"]),
+    ("oz-guard", &["oz-guard"]),
+    ("oz-sessions", &["oz-sessions"]),
+    ("oz-records", &["oz-records"]),
+    ("oz-connect", &["oz-connect"]),
+    ("oz-controller", &["oz-controller"]),
+];
+
+/// How long a successful probe holds while nothing is seen to change.
+const HOLDS: Duration = Duration::from_secs(300);
+/// The label that the gate's objects carry, so that the watches see no others.
+const PART_OF_OZ: &str = "app.kubernetes.io/part-of=oz";
+
+/// What may be concluded about requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Each policy refuses what it must. Requests made after `since` passed it.
+    Enforced {
+        /// When the youngest policy or binding was created.
+        since: Timestamp,
+    },
+    /// Something is missing, or let a probe through: nothing may be granted.
+    Open(String),
+}
+
+/// Knows whether the gate is in force. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    policies: Store<PartialObjectMeta<ValidatingAdmissionPolicy>>,
+    bindings: Store<PartialObjectMeta<ValidatingAdmissionPolicyBinding>>,
+    /// Counts every event of both watches.
+    changes: Arc<AtomicU64>,
+    /// When, and at which count, all probes were last refused.
+    seen: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Gate {
+    /// The gate, and the work of watching it, which must be driven.
+    pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = ()> + Send + 'static) {
+        let changes = Arc::new(AtomicU64::new(0));
+        let (policies, p) = watched(client, &changes);
+        let (bindings, b) = watched(client, &changes);
+        let inner = Inner { client: client.clone(), policies, bindings, changes, seen: Mutex::new(None) };
+        (Self(Arc::new(inner)), futures::stream::select(p, b))
+    }
+
+    pub(crate) async fn wait_until_ready(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.0.policies.wait_until_ready().await?;
+        self.0.bindings.wait_until_ready().await
+    }
+
+    /// The present state; probes unless an earlier answer still holds.
+    pub(crate) async fn state(&self) -> State {
+        let since = match self.since() {
+            Ok(since) => since,
+            Err(missing) => return State::Open(missing),
+        };
+        let mut seen = self.0.seen.lock().await;
+        let changes = self.0.changes.load(Ordering::SeqCst);
+        let holds = seen.is_some_and(|(at, count)| count == changes && at.elapsed() < HOLDS);
+        if !holds {
+            *seen = None;
+            if let Err(hole) = probes::all(&self.0.client).await {
+                return State::Open(hole);
+            }
+            // A change during the probes leaves the old count here, and so the next call probes again.
+            *seen = Some((Instant::now(), changes));
+        }
+        State::Enforced { since }
+    }
+
+    /// When the youngest policy or binding was created, or which one is missing.
+    fn since(&self) -> Result<Timestamp, String> {
+        let mut youngest = Timestamp::MIN;
+        for (policy, bindings) in POLICIES {
+            let at = created(&self.0.policies, policy)
+                .ok_or_else(|| format!("ValidatingAdmissionPolicy {policy} is missing"))?;
+            youngest = youngest.max(at);
+            for binding in bindings {
+                let at = created(&self.0.bindings, binding)
+                    .ok_or_else(|| format!("ValidatingAdmissionPolicyBinding {binding} is missing"))?;
+                youngest = youngest.max(at);
+            }
+        }
+        Ok(youngest)
+    }
+}
+
+fn created<K>(store: &Store<PartialObjectMeta<K>>, name: &str) -> Option<Timestamp>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let object = store.find(|o| o.meta().name.as_deref() == Some(name) && o.meta().deletion_timestamp.is_none())?;
+    object.creation_timestamp().map(|t| t.0)
+}
+
+fn watched<K>(
+    client: &Client,
+    changes: &Arc<AtomicU64>,
+) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = ()> + Send + use<K>)
+where
+    K: Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+        + Lookup<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + serde::de::DeserializeOwned
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let changes = changes.clone();
+    let stream = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), watcher::Config::default().labels(PART_OF_OZ))
+        .default_backoff()
+        .reflect(writer)
+        .filter_map(move |event| {
+            changes.fetch_add(1, Ordering::SeqCst);
+            if let Err(error) = event {
+                tracing::warn!(error = %crate::report::chain(&error), kind = %<K as Resource>::kind(&()), "watch interrupted");
+            }
+            ready(None)
+        });
+    (store, stream)
+}

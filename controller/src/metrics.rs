@@ -1,0 +1,87 @@
+//! What is measured, in Prometheus' terms. Labels have few values, never names of objects or people.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+type Label = [(&'static str, &'static str); 1];
+
+/// All metrics of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    passes: Family<[(&'static str, &'static str); 2], Counter>,
+    seconds: Family<Label, Histogram, fn() -> Histogram>,
+    grants: Gauge,
+    requests: Family<Label, Gauge>,
+    skew: Gauge<f64, AtomicU64>,
+    leader: Gauge,
+    swept: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("oz");
+        let metrics = Self {
+            passes: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14))),
+            grants: Gauge::default(),
+            requests: Family::default(),
+            skew: Gauge::default(),
+            leader: Gauge::default(),
+            swept: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register("passes", "Passes over one object, by kind and outcome", metrics.passes.clone());
+        registry.register_with_unit("pass", "How long a pass took", Unit::Seconds, metrics.seconds.clone());
+        registry.register("grants", "Grants that exist", metrics.grants.clone());
+        registry.register("requests", "Requests that exist, by phase", metrics.requests.clone());
+        registry.register_with_unit("clock_skew", "The API server's clock minus this one's", Unit::Seconds, metrics.skew.clone());
+        registry.register("leader", "1 while this replica holds the lease", metrics.leader.clone());
+        registry.register("swept_objects", "Labelled objects without a grant that were deleted", metrics.swept.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+/// What is counted at the moment of asking.
+pub(crate) struct Counts {
+    pub(crate) grants: usize,
+    pub(crate) requests: Vec<(&'static str, usize)>,
+    pub(crate) skew: f64,
+}
+
+impl Metrics {
+    pub(crate) fn pass(&self, kind: &'static str, succeeded: bool, took: Duration) {
+        let outcome = if succeeded { "success" } else { "error" };
+        self.passes.get_or_create(&[("kind", kind), ("outcome", outcome)]).inc();
+        self.seconds.get_or_create(&[("kind", kind)]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    pub(crate) fn swept(&self, objects: usize) {
+        self.swept.inc_by(objects as u64);
+    }
+
+    /// The exposition text.
+    pub(crate) fn text(&self, counts: &Counts) -> String {
+        self.grants.set(i64::try_from(counts.grants).unwrap_or(i64::MAX));
+        for (phase, n) in &counts.requests {
+            self.requests.get_or_create(&[("phase", phase)]).set(i64::try_from(*n).unwrap_or(i64::MAX));
+        }
+        self.skew.set(counts.skew);
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            let _ = writeln!(text, "# encoding failed");
+        }
+        text
+    }
+}

@@ -1,0 +1,66 @@
+//! Notices at once when a pod that a grant rests on goes or is replaced: one metadata watch in each namespace that has
+//! such a grant, nothing of it kept.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use oz_shared::Grant;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Keeps the watches that the present grants need. `changed` tells that the grants may be others now.
+pub(crate) async fn run(
+    client: Client,
+    grants: Store<Grant>,
+    mut changed: tokio::sync::watch::Receiver<()>,
+    trigger: UnboundedSender<ObjectRef<Grant>>,
+) {
+    let mut watches: HashMap<String, AbortOnDropHandle<()>> = HashMap::new();
+    loop {
+        let wanted: HashSet<String> =
+            grants.state().iter().flat_map(|g| g.spec.pods.iter().map(|p| p.namespace.clone())).collect();
+        watches.retain(|namespace, _| wanted.contains(namespace));
+        for namespace in wanted {
+            watches.entry(namespace.clone()).or_insert_with(|| {
+                let watch = watch(client.clone(), namespace, grants.clone(), trigger.clone());
+                AbortOnDropHandle::new(tokio::spawn(watch))
+            });
+        }
+        if changed.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch(client: Client, namespace: String, grants: Store<Grant>, trigger: UnboundedSender<ObjectRef<Grant>>) {
+    let api: Api<PartialObjectMeta<Pod>> = Api::namespaced(client, &namespace);
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        for grant in grants.state().iter().filter(|g| is_concerned(g, &namespace, &event)) {
+            let _ = trigger.send(ObjectRef::from_obj(Arc::as_ref(grant)));
+        }
+        if let Err(error) = event {
+            tracing::warn!(namespace, error = %crate::report::chain(&error), "the watch of pods was interrupted");
+        }
+    }
+}
+
+/// Does this event say that one of the grant's pods is gone or another? After an interruption any of them may be.
+fn is_concerned(grant: &Grant, namespace: &str, event: &watcher::Result<Event<PartialObjectMeta<Pod>>>) -> bool {
+    let mut pods = grant.spec.pods.iter().filter(|p| p.namespace == namespace);
+    match event {
+        Ok(Event::Delete(pod)) => pods.any(|p| p.name == pod.name_any()),
+        Ok(Event::Apply(pod) | Event::InitApply(pod)) => {
+            pods.any(|p| p.name == pod.name_any() && pod.uid().as_deref() != Some(&p.uid))
+        }
+        Ok(Event::InitDone) => pods.next().is_some(),
+        Ok(Event::Init) | Err(_) => false,
+    }
+}

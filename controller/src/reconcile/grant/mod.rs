@@ -1,0 +1,34 @@
+//! The reconciler of Grants: makes what a grant lends, once, and takes it away. The only code that revokes.
+
+mod apply;
+mod observe;
+mod plan;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use kube::runtime::controller::Action;
+use oz_shared::Grant;
+
+pub(crate) use apply::revoke;
+
+use crate::context::{Context, request_reference};
+use crate::reconcile::{Error, pass, wake};
+
+/// One pass over one grant.
+pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Result<Action, Error> {
+    let regarding = request_reference(&grant.spec.request);
+    pass("Grant", grant.as_ref(), &context, regarding.clone(), async {
+        let seen = observe::observe(&grant, &context).await?;
+        let now = context.clock.now();
+        let plan = plan::plan(&grant, &seen, now);
+        apply::apply(&grant, &plan, &context).await?;
+        for note in plan.notes {
+            context.events.publish(regarding.clone(), note);
+        }
+        Ok(wake(plan.wake, now))
+    })
+    .await
+}

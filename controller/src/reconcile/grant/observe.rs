@@ -1,0 +1,117 @@
+//! Reads what the life of a grant depends on: its request, its pods, and which of its parts are there.
+
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use oz_shared::conditions::{self, ENDED, READY};
+use oz_shared::grant::{PodRef, RequestRef};
+use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::{AccessRequest, Grant};
+
+use super::plan::end;
+use crate::children::{self, Found};
+use crate::context::Context;
+use crate::reconcile::{Doing as _, Error};
+
+/// What the world looks like to one grant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Observed {
+    /// The request that it is for.
+    pub(crate) request: RequestFacts,
+    /// Those of its pods that are gone or replaced.
+    pub(crate) pods_gone: Vec<PodRef>,
+    /// The labelled objects that are there.
+    pub(crate) children: Vec<Found>,
+    /// Was `children` just read from the API server, bindings in full?
+    pub(crate) complete: bool,
+}
+
+/// A request as its grant sees it, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum RequestFacts {
+    /// Deleted, being deleted, or another of the same name.
+    #[default]
+    Gone,
+    /// It has come to its end; the record may say so for long.
+    Final,
+    /// It was released: by whom, and why.
+    Released(String),
+    /// It stands.
+    Standing,
+}
+
+pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed, Error> {
+    let now = context.clock.now();
+    let name = grant.name_any();
+    let mut seen = Observed { request: request(&grant.spec.request, context).await?, ..Observed::default() };
+    seen.children = context.children.labelled(|label| label == name);
+
+    let reported = grant.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    let ended = conditions::is_true(reported, ENDED);
+    if !ended && seen.request == RequestFacts::Standing {
+        seen.pods_gone = pods_gone(grant, context).await?;
+    }
+    // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
+    // and "a part is missing" are said only of what was just read.
+    let ending = ended || end(grant, &seen, now).is_some();
+    let doubtful = if ending {
+        seen.children.iter().all(|c| c.terminating)
+    } else {
+        let expected = children::of(grant);
+        conditions::is_true(reported, READY) && expected.iter().any(|e| !seen.children.iter().any(|c| c.is(e)))
+    };
+    if doubtful {
+        seen.children = children::list(&context.client, &name, &namespaces(grant)).await.doing("list the grant's parts")?;
+        seen.complete = true;
+    }
+    Ok(seen)
+}
+
+/// Where a grant can have parts.
+fn namespaces(grant: &Grant) -> Vec<String> {
+    let mut all: Vec<String> = grant.spec.access.iter().map(|a| a.namespace.clone()).collect();
+    all.push(SESSIONS_NAMESPACE.to_owned());
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+async fn request(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
+    if reference.kind != "AccessRequest" {
+        return Ok(RequestFacts::Gone);
+    }
+    let known = context.requests.get(&ObjectRef::new(&reference.name).within(&reference.namespace));
+    // Gone must not be an old answer; everything else that the watch says can only have moved on towards the end.
+    if let Some(request) = known.filter(|r| r.uid().as_deref() == Some(&reference.uid)) {
+        return Ok(facts(&request));
+    }
+    let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &reference.namespace);
+    let request = api.get_opt(&reference.name).await.doing("read the grant's request")?;
+    Ok(request.filter(|r| r.uid().as_deref() == Some(&reference.uid)).map_or(RequestFacts::Gone, |r| facts(&r)))
+}
+
+fn facts(request: &AccessRequest) -> RequestFacts {
+    let spec = &request.spec;
+    if request.metadata.deletion_timestamp.is_some() {
+        RequestFacts::Gone
+    } else if request.phase().is_final() {
+        RequestFacts::Final
+    } else if spec.released {
+        let why = if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
+        RequestFacts::Released(format!("released by {}{why}", spec.released_by))
+    } else {
+        RequestFacts::Standing
+    }
+}
+
+async fn pods_gone(grant: &Grant, context: &Context) -> Result<Vec<PodRef>, Error> {
+    let mut gone = Vec::new();
+    for pod in &grant.spec.pods {
+        let api: Api<Pod> = Api::namespaced(context.client.clone(), &pod.namespace);
+        let there = api.get_metadata_opt(&pod.name).await.doing("look whether the pod is still the same")?;
+        if there.and_then(|p| p.uid()).as_deref() != Some(&pod.uid) {
+            gone.push(pod.clone());
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,401 @@
+//! Decides what becomes of a request. Pure and total: unknown means no, and time comes in from outside.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+use oz_shared::conditions::{self, ACCEPTED, APPROVED, ENDED, READY, whole_second};
+use oz_shared::grant::{Holder, NamespaceAccess, PodRef, RequestRef, TemplateTerms, Terms};
+use oz_shared::names::{SessionKind, account_name, grant_name, is_reserved_namespace};
+use oz_shared::request::{Decision, TemplatePin, Verdict};
+use oz_shared::template::{ExecAccess, ReasonPolicy};
+use oz_shared::{
+    AccessRequest, AccessRequestStatus, AccessTemplate, Grant, GrantSpec, Phase, duration, exec,
+};
+
+use super::observe::{Deciding, Observed};
+use super::targets::{NoTarget, Target};
+use crate::gate;
+use crate::report::Note;
+
+/// How long a record stays where no template says so any more.
+const HISTORY: SignedDuration = SignedDuration::from_hours(168);
+/// A policy is live about a second after it is written: what was asked sooner may have passed it by.
+const POLICY_DELAY: SignedDuration = SignedDuration::from_secs(2);
+/// How soon a closed gate is looked at again.
+const GATE_RETRY: SignedDuration = SignedDuration::from_secs(2);
+
+/// Everything that one pass over a request will do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Plan {
+    /// The grant to make.
+    pub(crate) grant: Option<Box<Grant>>,
+    /// The status to write, if it is another than the present one.
+    pub(crate) status: Option<AccessRequestStatus>,
+    /// The record's time is over: delete it.
+    pub(crate) forget: bool,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) wake: Option<Timestamp>,
+}
+
+/// How a request ends, or why it waits.
+enum Outcome {
+    Ends(Phase, &'static str, String),
+    Waits(&'static str, String, Timestamp),
+    Grants(Box<Grant>),
+}
+
+pub(crate) fn plan(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
+    if request.metadata.deletion_timestamp.is_some() {
+        return Plan::default();
+    }
+    if request.phase().is_final() {
+        let after = request.status.as_ref().and_then(|s| s.delete_after.as_ref()).map(|t| t.0);
+        return Plan { forget: after.is_some_and(|t| t <= now), wake: after, ..Plan::default() };
+    }
+    match &seen.grant {
+        Some(grant) if Some(&grant.spec.request.uid) == request.metadata.uid.as_ref() => held(request, grant, now),
+        // The first letters of two uids are alike; the other one was first.
+        Some(_) => ends(request, seen, Phase::Failed, "NameTaken", "another grant has this request's name: ask again", now),
+        None => undecided(request, seen, now),
+    }
+}
+
+/// A grant exists: the status follows it.
+fn held(request: &AccessRequest, grant: &Grant, now: Timestamp) -> Plan {
+    let empty = Vec::new();
+    let reported = grant.status.as_ref().map_or(&empty, |s| &s.conditions);
+    if let Some(ended) = conditions::get(reported, ENDED).filter(|c| c.status == "True") {
+        let phase = phase_after(&ended.reason);
+        let mut status = following(request, grant, now);
+        let reason = reason_word(&ended.reason);
+        finish(&mut status, request, phase, reason, &ended.message, Some(&grant.spec.terms.history_ttl), now);
+        return written(request, status, None);
+    }
+    let mut status = following(request, grant, now);
+    let ready = conditions::get(reported, READY);
+    let usable = ready.is_some_and(|c| c.status == "True");
+    let phase = if usable { Phase::Active } else { Phase::Approved };
+    // Never back from Active: while a grant is being ended it is not ready any more.
+    status.phase = Some(if request.phase() == Phase::Active { Phase::Active } else { phase });
+    let (reason, message) = match ready {
+        Some(c) => (c.reason.as_str(), c.message.as_str()),
+        None => ("Making", "the grant is being made"),
+    };
+    conditions::set(&mut status.conditions, READY, usable, reason, message, request.metadata.generation, now);
+    stamp(&mut status, request, phase, now);
+    written(request, status, None)
+}
+
+/// What the status says of a grant, whatever its state.
+fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRequestStatus {
+    let spec = &grant.spec;
+    let mut status = request.status.clone().unwrap_or_default();
+    status.approved_at = Some(spec.approved_at.clone());
+    status.expires_at = Some(spec.expires_at.clone());
+    status.granted.clone_from(&spec.granted);
+    status.grant = grant.name_any();
+    status.account.clone_from(&spec.account);
+    if let Some(pod) = spec.pods.first() {
+        status.pod.clone_from(&pod.name);
+        status.container.clone_from(&pod.container);
+    }
+    let by = &spec.terms.approved_by;
+    let message = if by.is_empty() { "no approval was needed".to_owned() } else { format!("approved by {}", by.join(", ")) };
+    let generation = request.metadata.generation;
+    conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
+    conditions::set(&mut status.conditions, APPROVED, true, "Approved", &message, generation, now);
+    status
+}
+
+/// Grants end for reasons that are told by words; the request ends in the phase that fits.
+fn phase_after(reason: &str) -> Phase {
+    match reason {
+        "Expired" => Phase::Expired,
+        "Released" | "Deleted" => Phase::Released,
+        _ => Phase::Failed,
+    }
+}
+
+fn reason_word(reason: &str) -> &'static str {
+    match reason {
+        "Expired" => "Expired",
+        "Released" => "Released",
+        "Deleted" => "Deleted",
+        "PodGone" => "PodGone",
+        "PartMissing" => "PartMissing",
+        _ => "Ended",
+    }
+}
+
+/// No grant exists.
+fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
+    let outcome = if request.phase() == Phase::Pending {
+        decide(request, seen.deciding.as_ref(), now)
+    } else {
+        // It was granted, and the grant went without us: whoever deleted it ended the access.
+        Outcome::Ends(Phase::Released, "GrantDeleted", "the grant was deleted".to_owned())
+    };
+    match outcome {
+        Outcome::Ends(phase, reason, message) => ends(request, seen, phase, reason, &message, now),
+        Outcome::Waits(reason, message, wake) => {
+            let mut status = request.status.clone().unwrap_or_default();
+            status.phase = Some(Phase::Pending);
+            let generation = request.metadata.generation;
+            conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
+            conditions::set(&mut status.conditions, APPROVED, false, reason, &message, generation, now);
+            written(request, status, Some(wake))
+        }
+        Outcome::Grants(grant) => {
+            // The status follows when the grant is there.
+            let message = grant.spec.granted.join("; ");
+            let notes = vec![Note { warning: false, reason: "Approved", message }];
+            Plan { grant: Some(grant), notes, ..Plan::default() }
+        }
+    }
+}
+
+fn ends(request: &AccessRequest, seen: &Observed, phase: Phase, reason: &'static str, message: &str, now: Timestamp) -> Plan {
+    let template = seen.deciding.as_ref().and_then(|d| d.template.as_ref());
+    let mut status = request.status.clone().unwrap_or_default();
+    finish(&mut status, request, phase, reason, message, template.map(|t| t.spec.history_ttl.as_str()), now);
+    written(request, status, None)
+}
+
+fn finish(
+    status: &mut AccessRequestStatus,
+    request: &AccessRequest,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+    history_ttl: Option<&str>,
+    now: Timestamp,
+) {
+    let history = history_ttl.and_then(|d| duration::parse(d).ok()).unwrap_or(HISTORY);
+    status.phase = Some(phase);
+    status.ended_at = Some(Time(whole_second(now)));
+    status.delete_after = Some(Time(later(whole_second(now), history)));
+    let generation = request.metadata.generation;
+    if phase == Phase::Failed && status.approved_at.is_none() {
+        conditions::set(&mut status.conditions, ACCEPTED, false, reason, message, generation, now);
+    }
+    conditions::set(&mut status.conditions, READY, false, reason, message, generation, now);
+    stamp(status, request, phase, now);
+}
+
+/// Milliseconds from creation to a phase, noted once.
+fn stamp(status: &mut AccessRequestStatus, request: &AccessRequest, phase: Phase, now: Timestamp) {
+    let Some(created) = request.creation_timestamp() else { return };
+    let elapsed = now.as_millisecond().saturating_sub(created.0.as_millisecond()).max(0);
+    status.timings.entry(phase.as_str().to_lowercase()).or_insert(elapsed);
+}
+
+/// The plan that writes `status` if it says anything new, and tells of a new phase.
+fn written(request: &AccessRequest, status: AccessRequestStatus, wake: Option<Timestamp>) -> Plan {
+    if request.status.as_ref() == Some(&status) {
+        return Plan { wake, ..Plan::default() };
+    }
+    let mut notes = Vec::new();
+    let phase = status.phase.unwrap_or(Phase::Pending);
+    if request.status.as_ref().and_then(|s| s.phase) != Some(phase) && phase != Phase::Approved {
+        let condition = match phase {
+            Phase::Pending => APPROVED,
+            _ => READY,
+        };
+        let message = conditions::get(&status.conditions, condition).map(|c| c.message.clone()).unwrap_or_default();
+        notes.push(Note { warning: phase == Phase::Failed, reason: phase.as_str(), message });
+    }
+    Plan { status: Some(status), notes, wake, ..Plan::default() }
+}
+
+fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) -> Outcome {
+    let spec = &request.spec;
+    let failed = |reason, message: String| Outcome::Ends(Phase::Failed, reason, message);
+    if spec.released {
+        let why = if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
+        return Outcome::Ends(Phase::Released, "Released", format!("released by {}{why}", spec.released_by));
+    }
+    if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
+        let why = if no.reason.is_empty() { String::new() } else { format!(": {}", no.reason) };
+        return Outcome::Ends(Phase::Denied, "Denied", format!("denied by {}{why}", no.by));
+    }
+    if is_reserved_namespace(&request.namespace().unwrap_or_default()) {
+        return failed("ReservedNamespace", "nothing is lent in Oz's and Kubernetes' own namespaces".to_owned());
+    }
+    if spec.requester.username.starts_with("system:") && !spec.requester.username.starts_with("system:serviceaccount:") {
+        return failed("RequesterNotLendable", format!("nothing is lent to {}", spec.requester.username));
+    }
+    let Some(deciding) = deciding else {
+        return failed("NotObserved", "what the decision needs could not be read".to_owned());
+    };
+    let Some(template) = &deciding.template else {
+        return failed("TemplateNotFound", format!("there is no template {} here", spec.template));
+    };
+    let Some(access) = &template.spec.exec else {
+        return failed("NotSupported", format!("this version of Oz does not serve what {} offers", spec.template));
+    };
+    let lent_for = match bounds(request, template) {
+        Ok(lent_for) => lent_for,
+        Err((reason, message)) => return failed(reason, message),
+    };
+    let created = request.creation_timestamp().map_or(Timestamp::MIN, |t| t.0);
+    let pending = duration::parse(&template.spec.pending_timeout).unwrap_or(SignedDuration::ZERO);
+    let too_late = later(created, pending);
+    if now >= too_late {
+        let message = format!("it was not granted within {}", template.spec.pending_timeout);
+        return Outcome::Ends(Phase::Expired, "PendingTimeout", message);
+    }
+    // What was named and cannot be lent is told before anyone is asked to agree.
+    let offer = offer(access, &deciding.target, &spec.container);
+    match &offer {
+        Err(NoPod::Unusable(reason, message)) => return failed(reason, message.clone()),
+        Err(NoPod::Absent(reason, message)) if !spec.pod.is_empty() => return failed(reason, message.clone()),
+        _ => {}
+    }
+    let approved_by = match approvals(request, template) {
+        Ok(names) => names,
+        Err(stale) => {
+            let message = format!("{} has changed since {} approved: ask again", spec.template, stale.by);
+            return failed("TemplateChanged", message);
+        }
+    };
+    let needed = usize::try_from(template.spec.approvals).unwrap_or(usize::MAX);
+    if approved_by.len() < needed {
+        let missing = needed - approved_by.len();
+        let message = format!("{} of {needed} approvals, {missing} to come", approved_by.len());
+        return Outcome::Waits("WaitingForApproval", message, too_late);
+    }
+    let since = match &deciding.gate {
+        gate::State::Enforced { since } => *since,
+        gate::State::Open(hole) => {
+            let message = format!("nothing is granted while the gate is not in force: {hole}");
+            return Outcome::Waits("GateNotEnforced", message, later(now, GATE_RETRY).min(too_late));
+        }
+    };
+    if created < later(since, POLICY_DELAY) {
+        return failed("OlderThanGate", "it was asked before the gate was in force: ask again".to_owned());
+    }
+    if !deciding.may_request {
+        let message = format!("{} may not ask for {} any more", spec.requester.username, spec.template);
+        return failed("MayNotRequest", message);
+    }
+    match offer {
+        Err(NoPod::Absent(reason, message) | NoPod::Unusable(reason, message)) => failed(reason, message),
+        Ok((target, offer)) => Outcome::Grants(Box::new(grant(request, template, access, target, offer, approved_by, lent_for, now))),
+    }
+}
+
+/// The controller's own look at what admission has checked at creation, against the template as it is now.
+fn bounds(request: &AccessRequest, template: &AccessTemplate) -> Result<SignedDuration, (&'static str, String)> {
+    let (spec, terms) = (&request.spec, &template.spec);
+    let unreadable = |e: duration::DurationError| ("DurationOutOfBounds", e.to_string());
+    let max = duration::parse(&terms.duration.max).map_err(unreadable)?;
+    let wanted = if spec.duration.is_empty() { &terms.duration.default } else { &spec.duration };
+    let wanted = duration::parse(wanted).map_err(unreadable)?;
+    if wanted > max {
+        let message = format!("{} lends for at most {}, not {}", spec.template, terms.duration.max, spec.duration);
+        return Err(("DurationOutOfBounds", message));
+    }
+    if terms.reason == ReasonPolicy::Required && spec.reason.trim().is_empty() {
+        return Err(("ReasonRequired", format!("{} asks for a reason", spec.template)));
+    }
+    Ok(wanted)
+}
+
+/// Who approved, or the approval that was given to another state of the template. What admission holds about deciders
+/// is looked at again: it holds nothing where the template is gone for a moment.
+fn approvals<'a>(request: &'a AccessRequest, template: &AccessTemplate) -> Result<Vec<String>, &'a Decision> {
+    let pin = pin(template);
+    let mut by = Vec::new();
+    for decision in request.spec.decisions.iter().filter(|d| d.decision == Verdict::Approve) {
+        if decision.template != pin {
+            return Err(decision);
+        }
+        let is_account = decision.by.starts_with("system:serviceaccount:");
+        let counts = decision.by != request.spec.requester.username
+            && Some(&decision.request) == request.metadata.uid.as_ref()
+            && (!is_account || template.spec.approvers.service_accounts)
+            && !by.contains(&decision.by);
+        if counts {
+            by.push(decision.by.clone());
+        }
+    }
+    Ok(by)
+}
+
+fn pin(template: &AccessTemplate) -> TemplatePin {
+    TemplatePin {
+        uid: template.metadata.uid.clone().unwrap_or_default(),
+        generation: template.metadata.generation.unwrap_or_default(),
+    }
+}
+
+/// Why no pod can be lent.
+enum NoPod {
+    /// It may be there later, or elsewhere.
+    Absent(&'static str, String),
+    /// Waiting does not help.
+    Unusable(&'static str, String),
+}
+
+type Offered<'a> = Result<(&'a Target, exec::Offer), NoPod>;
+
+fn offer<'a>(access: &ExecAccess, target: &'a Result<Target, NoTarget>, container: &str) -> Offered<'a> {
+    match target {
+        Ok(target) => match exec::offer(access, &target.pod, container) {
+            Ok(offer) => Ok((target, offer)),
+            Err(misfit) => Err(NoPod::Unusable("ContainerNotOffered", misfit.to_string())),
+        },
+        Err(why @ NoTarget::NotEnabled(_)) => Err(NoPod::Unusable("NotEnabled", why.to_string())),
+        Err(why @ NoTarget::NoneReady) => Err(NoPod::Absent("NoPodReady", why.to_string())),
+        Err(why) => Err(NoPod::Absent("PodNotOffered", why.to_string())),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a grant is made of all of these, and they are made nowhere else")]
+fn grant(
+    request: &AccessRequest,
+    template: &AccessTemplate,
+    access: &ExecAccess,
+    target: &Target,
+    offer: exec::Offer,
+    approved_by: Vec<String>,
+    lent_for: SignedDuration,
+    now: Timestamp,
+) -> Grant {
+    let uid = request.uid().unwrap_or_default();
+    let namespace = request.namespace().unwrap_or_default();
+    let name = grant_name(SessionKind::Pods, &uid);
+    let approved_at = whole_second(now);
+    let expires_at = later(approved_at, lent_for);
+    let spec = GrantSpec {
+        holder: Holder {
+            username: request.spec.requester.username.clone(),
+            uid: request.spec.requester.uid.clone(),
+        },
+        request: RequestRef { kind: "AccessRequest".to_owned(), namespace: namespace.clone(), name: request.name_any(), uid },
+        reason: request.spec.reason.clone(),
+        account: account_name(&name, expires_at),
+        approved_at: Time(approved_at),
+        expires_at: Time(expires_at),
+        access: vec![NamespaceAccess { namespace: namespace.clone(), rules: offer.rules }],
+        pods: vec![PodRef {
+            namespace,
+            name: target.pod.name.clone(),
+            uid: target.uid.clone(),
+            container: offer.container,
+        }],
+        granted: offer.words,
+        terms: Terms {
+            template: TemplateTerms { name: template.name_any(), pin: pin(template) },
+            approved_by,
+            history_ttl: template.spec.history_ttl.clone(),
+            on_end: access.on_end,
+        },
+    };
+    Grant::new(&name, spec)
+}
+
+/// `t + d`, at the end of time where that overflows.
+fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
+    t.checked_add(d).unwrap_or(Timestamp::MAX)
+}

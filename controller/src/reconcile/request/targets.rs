@@ -1,0 +1,168 @@
+//! Finds the pod that an `exec` template lends: the one that was named, or a ready one, by its labels or by the workload
+//! that owns it.
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::core::{Selector, SelectorExt as _};
+use kube::{Api, Client, ResourceExt as _};
+use oz_shared::exec;
+use oz_shared::template::{PodSource, WorkloadKind, WorkloadRef};
+
+use crate::reconcile::{Doing as _, Error};
+
+/// The annotation that names the container which kubectl enters unless told.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// The pod that would be lent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) uid: String,
+    pub(crate) pod: exec::Pod,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoTarget {
+    #[error("the template lends no pod")]
+    NotNeeded,
+    #[error("Oz is not enabled in this namespace: oz enable {0}")]
+    NotEnabled(String),
+    #[error("{kind} {name} is not there", kind = .0.kind.as_str(), name = .0.name)]
+    NoWorkload(WorkloadRef),
+    #[error("pod {0} is not there")]
+    NoPod(String),
+    #[error("pod {0} is not one of those that the template offers")]
+    NotOffered(String),
+    #[error("pod {0} is not running")]
+    NotRunning(String),
+    #[error("none of the pods that the template offers is ready")]
+    NoneReady,
+}
+
+/// The pod called `named`, or a ready one if that is empty.
+pub(super) async fn find(
+    client: &Client,
+    namespace: &str,
+    source: &PodSource,
+    named: &str,
+) -> Result<Result<Target, NoTarget>, Error> {
+    match search(client, namespace, source, named).await {
+        Ok(found) => Ok(found),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(NoTarget::NotEnabled(namespace.to_owned()))),
+        Err(error) => Err(error).doing("find the pod"),
+    }
+}
+
+async fn search(
+    client: &Client,
+    namespace: &str,
+    source: &PodSource,
+    named: &str,
+) -> kube::Result<Result<Target, NoTarget>> {
+    let workload = match &source.workload {
+        None => None,
+        Some(reference) => match Workload::read(client, namespace, reference).await? {
+            Some(workload) => Some(workload),
+            None => return Ok(Err(NoTarget::NoWorkload(reference.clone()))),
+        },
+    };
+    let selector = match (&workload, &source.selector) {
+        (Some(workload), _) => workload.selector.clone(),
+        (None, Some(labels)) => Selector::from_iter(labels.match_labels.clone()),
+        // The schema demands one of the two; without either, nothing is offered.
+        (None, None) => return Ok(Err(NoTarget::NoneReady)),
+    };
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    if !named.is_empty() {
+        let Some(pod) = pods.get_opt(named).await? else { return Ok(Err(NoTarget::NoPod(named.to_owned()))) };
+        if !selector.matches(pod.labels()) || !owned(client, namespace, &workload, &pod).await? {
+            return Ok(Err(NoTarget::NotOffered(named.to_owned())));
+        }
+        return Ok(if is_running(&pod) { Ok(target(pod)) } else { Err(NoTarget::NotRunning(named.to_owned())) });
+    }
+    let mut ready: Vec<Pod> =
+        pods.list(&ListParams::default().labels_from(&selector)).await?.items.into_iter().filter(is_ready).collect();
+    // The one that has been there longest is the least likely to go next.
+    ready.sort_by_cached_key(|p| (p.creation_timestamp().map(|t| t.0), p.name_any()));
+    for pod in ready {
+        if owned(client, namespace, &workload, &pod).await? {
+            return Ok(Ok(target(pod)));
+        }
+    }
+    Ok(Err(NoTarget::NoneReady))
+}
+
+/// A workload as it stands: its uid counts, its name is reused.
+struct Workload {
+    kind: WorkloadKind,
+    uid: String,
+    selector: Selector,
+}
+
+impl Workload {
+    /// The workload, unless it is not there or its selector selects everything or cannot be read.
+    async fn read(client: &Client, namespace: &str, reference: &WorkloadRef) -> kube::Result<Option<Self>> {
+        let (group, version, plural) = reference.kind.resource();
+        let kind = GroupVersionKind::gvk(group, version, reference.kind.as_str());
+        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let Some(object) = api.get_opt(&reference.name).await? else { return Ok(None) };
+        let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
+        let selector = serde_json::from_value::<LabelSelector>(selector).ok().and_then(|s| Selector::try_from(s).ok());
+        Ok(match (object.uid(), selector) {
+            (Some(uid), Some(selector)) if !selector.selects_all() => {
+                Some(Self { kind: reference.kind, uid, selector })
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Does the workload own the pod, directly or through a ReplicaSet? True where no workload is asked for.
+async fn owned(client: &Client, namespace: &str, workload: &Option<Workload>, pod: &Pod) -> kube::Result<bool> {
+    let Some(workload) = workload else { return Ok(true) };
+    let Some(owner) = controller(pod.owner_references()) else { return Ok(false) };
+    if owner.uid == workload.uid {
+        return Ok(true);
+    }
+    let through_replica_set = matches!(workload.kind, WorkloadKind::Deployment | WorkloadKind::Rollout);
+    if !through_replica_set || owner.kind != "ReplicaSet" {
+        return Ok(false);
+    }
+    let api: Api<k8s_openapi::api::apps::v1::ReplicaSet> = Api::namespaced(client.clone(), namespace);
+    let Some(set) = api.get_metadata_opt(&owner.name).await? else { return Ok(false) };
+    Ok(set.uid().as_deref() == Some(&owner.uid)
+        && controller(set.owner_references()).is_some_and(|o| o.uid == workload.uid))
+}
+
+fn controller(owners: &[OwnerReference]) -> Option<&OwnerReference> {
+    owners.iter().find(|o| o.controller == Some(true))
+}
+
+fn is_running(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
+        && pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running")
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    is_running(pod) && conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+fn target(pod: Pod) -> Target {
+    let annotated = pod.annotations().get(DEFAULT_CONTAINER).cloned();
+    let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
+    let spec = pod.spec.unwrap_or_default();
+    let mut containers: Vec<String> = spec.containers.into_iter().map(|c| c.name).collect();
+    let default_container =
+        annotated.filter(|a| containers.contains(a)).or_else(|| containers.first().cloned()).unwrap_or_default();
+    containers.extend(spec.init_containers.into_iter().flatten().map(|c| c.name));
+    containers.extend(spec.ephemeral_containers.into_iter().flatten().map(|c| c.name));
+    let mounted = spec.volumes.iter().flatten().any(|v| {
+        let sources = v.projected.iter().flat_map(|p| p.sources.iter().flatten());
+        sources.into_iter().any(|s| s.service_account_token.is_some())
+    });
+    let mounted_account = mounted.then(|| spec.service_account_name.unwrap_or_else(|| "default".to_owned()));
+    Target { uid, pod: exec::Pod { name, containers, default_container, mounted_account } }
+}

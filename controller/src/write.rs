@@ -1,0 +1,106 @@
+//! The only calls that change anything in the cluster. Each passes a fault point, carries the controller's name as field
+//! manager, and where it takes something away names it by uid.
+
+use k8s_openapi::api::policy::v1::Eviction;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Resource, core::NamespaceResourceScope};
+use oz_shared::FIELD_MANAGER;
+use oz_shared::grant::PodRef;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::fault;
+
+/// Writes `object` by server-side apply, creating it where it is not there.
+pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &serde_json::Value) -> kube::Result<K>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    fault::before_write();
+    api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await
+}
+
+/// Creates `object`; an existing one is an error (409).
+pub(crate) async fn create<K>(api: &Api<K>, object: &K) -> kube::Result<K>
+where
+    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    fault::before_write();
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    api.create(&params, object).await
+}
+
+/// Replaces the status of the object that was read as `metadata`; a later change by anyone is an error (409).
+pub(crate) async fn status<K, S>(api: &Api<K>, read: &K, status: &S) -> kube::Result<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize,
+{
+    fault::before_write();
+    let meta = read.meta();
+    let name = meta.name.clone().unwrap_or_default();
+    let body = json!({
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+        "metadata": {"name": name, "uid": meta.uid, "resourceVersion": meta.resource_version},
+        "status": status,
+    });
+    api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body)).await
+}
+
+/// Takes every subject out of a binding: the rights end with the next request, whatever finalizer holds the binding.
+/// One that is gone, or another of that name, is left.
+pub(crate) async fn empty_binding(client: &Client, namespace: &str, name: &str, uid: &str) -> kube::Result<()> {
+    fault::before_write();
+    let api: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = json!({"metadata": {"uid": uid}, "subjects": null});
+    done_or_gone(api.patch(name, &params, &Patch::Merge(&patch)).await.map(drop))
+}
+
+/// Deletes the object with this uid; one that is gone, or another of that name, is left.
+pub(crate) async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> kube::Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    fault::before_write();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
+        ..DeleteParams::background()
+    };
+    done_or_gone(api.delete(name, &params).await.map(drop))
+}
+
+/// Evicts the pod with this uid, within its disruption budget (429 while the budget is used up).
+pub(crate) async fn evict(client: &Client, pod: &PodRef) -> kube::Result<()> {
+    fault::before_write();
+    let eviction: Eviction = serde_json::from_value(json!({
+        "metadata": {"name": pod.name, "namespace": pod.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }))
+    .map_err(kube::Error::SerdeError)?;
+    let url = format!("/api/v1/namespaces/{}/pods/{}/eviction", pod.namespace, pod.name);
+    let body = serde_json::to_vec(&eviction).map_err(kube::Error::SerdeError)?;
+    let request = ::http::Request::post(url)
+        .header(::http::header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(kube::Error::HttpError)?;
+    done_or_gone(client.request_text(request).await.map(drop))
+}
+
+/// Not found, and a uid that is no longer there (409), mean that nothing is left to do.
+fn done_or_gone(result: kube::Result<()>) -> kube::Result<()> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        other => other,
+    }
+}
+
+/// The API for a namespaced kind.
+pub(crate) fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), namespace)
+}
