@@ -22,6 +22,14 @@ const DEPLOYMENT: &str = "oz-controller";
 /// Changes with the controller's program, so that a new one replaces the pods.
 const PROGRAM: &str = "oz-lab/program";
 
+/// What keeps others from touching Oz's objects.
+const POLICY_KINDS: [&str; 4] = [
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingAdmissionPolicy",
+];
+
 /// The API server serves a new kind about a second after its definition.
 const APPLY_LIMIT: Duration = Duration::from_secs(60);
 /// As long as for the rest.
@@ -47,7 +55,7 @@ pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
     let all = list(&objects);
     drop_settled(lab, &mut objects)?;
     // Written first: what is half applied is removed as well.
-    files::write(&record(lab), all.as_bytes())?;
+    files::write(&installed(lab), all.as_bytes())?;
     define(lab, &objects)?;
     let due = list(&objects);
     wait::until("the API server to take Oz's objects", APPLY_LIMIT, || match kubectl::apply(lab, &due) {
@@ -55,6 +63,7 @@ pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
         Err(error) if is_too_early(&format!("{error:#}")) => Ok(None),
         Err(error) => Err(error).context("failed to install Oz"),
     })?;
+    files::write(&settled(lab), all.as_bytes())?;
     let rollout =
         ["--namespace", NAMESPACE, "rollout", "status", "deployment", DEPLOYMENT, "--timeout", ROLLOUT_LIMIT];
     kubectl::say(lab, rollout).map(drop).with_context(|| diagnosis(lab))
@@ -63,7 +72,7 @@ pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
 /// Leaves out what lies in Oz's closed namespace already as it should be: once its policy is in force, nobody writes there,
 /// not even the same again. A change to these objects is still tried, and refused by name.
 fn drop_settled(lab: &Lab, objects: &mut Vec<Value>) -> Result<()> {
-    let Some(earlier) = files::read_if_there(&record(lab))? else { return Ok(()) };
+    let Some(earlier) = files::read_if_there(&settled(lab))? else { return Ok(()) };
     let earlier: Value = serde_json::from_str(&earlier).unwrap_or_default();
     let earlier = earlier["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut due = Vec::new();
@@ -98,14 +107,26 @@ fn list(objects: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()
 }
 
-/// Removes what [`apply`] installed.
+/// Removes what [`apply`] installed: the policies first, because they keep what is Oz's from everybody else.
 pub(crate) fn remove(lab: &Lab) -> Result<()> {
-    let path = record(lab);
-    if path.is_file() {
-        say("removing Oz");
-        output(kubectl::admin(lab, ["delete", "--ignore-not-found", "-f"])?.arg(path))?;
-    }
-    Ok(())
+    let Some(all) = files::read_if_there(&installed(lab))? else { return Ok(()) };
+    say("removing Oz");
+    let mut all: Value = serde_json::from_str(&all).context("the record of what was installed is no JSON")?;
+    let objects: Vec<Value> = all["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let is_policy = |object: &Value| object["kind"].as_str().is_some_and(|kind| POLICY_KINDS.contains(&kind));
+    let (policies, rest): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_policy);
+    delete(lab, &policies)?;
+    // The API server goes by a policy for a moment after it is gone.
+    wait::until("Oz's policies to be out of force", APPLY_LIMIT, || match delete(lab, &rest) {
+        Ok(()) => Ok(Some(())),
+        Err(error) if format!("{error:#}").contains("denied request") => Ok(None),
+        Err(error) => Err(error).context("failed to remove Oz"),
+    })
+}
+
+fn delete(lab: &Lab, objects: &[Value]) -> Result<()> {
+    let words = ["delete", "--ignore-not-found", "-f", "-"];
+    output_with(&mut kubectl::admin(lab, words)?, &list(objects)).map(drop)
 }
 
 /// The manifests with the lab's overlay and the controller at hand.
@@ -135,8 +156,14 @@ fn render(lab: &Lab, controller: &Controller<'_>) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-fn record(lab: &Lab) -> PathBuf {
+/// All that was ever tried to apply: what [`remove`] removes.
+fn installed(lab: &Lab) -> PathBuf {
     lab.dir.join("installed.json")
+}
+
+/// What the API server has taken.
+fn settled(lab: &Lab) -> PathBuf {
+    lab.dir.join("settled.json")
 }
 
 /// Objects of a kind whose definition came with the same call.
