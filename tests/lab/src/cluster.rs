@@ -94,13 +94,16 @@ impl Cluster {
         names: &[&str],
         probe: impl Fn() -> bool,
     ) -> Result<()> {
-        wait::until_true(what, READY_LIMIT, || {
+        let waited = wait::until_true(what, READY_LIMIT, || {
             if probe() {
                 return Ok(true);
             }
             self.alive(lab, names).map(|()| false)
-        })
-        .map_err(|error| anyhow!("{error:#}\n{}", last_words(lab, suspect)))
+        });
+        // What died has told why; of what lives, the one most likely at fault is asked.
+        let Err(error) = waited else { return Ok(()) };
+        self.alive(lab, names)?;
+        Err(anyhow!("{error:#}\n{}", last_words(lab, suspect)))
     }
 }
 
@@ -110,6 +113,8 @@ pub(crate) fn ensure(lab: &Lab, kubernetes: &Path) -> Result<Cluster> {
     if let Some(cluster) = Cluster::find(lab)? {
         let blueprint = blueprint(lab, cluster.network, kubernetes, &cni);
         if Record::read(lab)?.is_some_and(|record| record.fingerprint == blueprint.fingerprint) {
+            // It may have been interrupted on its way.
+            await_ready(lab, &cluster)?;
             return Ok(cluster);
         }
         say("the cluster runs with other programs or settings: making it anew");
@@ -185,7 +190,7 @@ fn launch(lab: &Lab, cluster: &Cluster, components: &[&Component]) -> Result<()>
 }
 
 /// Returns when a pod could run.
-pub(crate) fn await_ready(lab: &Lab, cluster: &Cluster) -> Result<()> {
+fn await_ready(lab: &Lab, cluster: &Cluster) -> Result<()> {
     let names = all_names(lab, cluster.network);
     cluster.until(lab, "the node to be ready", "kubelet", &names, || {
         let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;

@@ -82,10 +82,11 @@ fn load(lab: &Lab, sandbox: &Sandbox, image: &Image) -> Result<bool> {
         let mut columns = line.split_whitespace();
         columns.next() == Some(&image.name) && columns.nth(1) == Some(&image.digest)
     });
-    if is_there {
+    // An archive that is still there was being loaded when somebody pressed Ctrl-C: the image may be half unpacked.
+    let path = lab.dir.join(format!("{}.tar", image.name.replace(['/', ':'], "-")));
+    if is_there && !path.exists() {
         return Ok(false);
     }
-    let path = lab.dir.join("image.tar");
     files::write(&path, &image.archive)?;
     let loaded = cluster::ctr(sandbox, ["images", "import", &path.display().to_string()]);
     loaded.with_context(|| format!("failed to load {}", image.name))?;

@@ -1,7 +1,8 @@
 //! Which cluster this is about and where its things lie. Nothing here touches the machine.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -88,8 +89,8 @@ impl Lab {
         self.dir.join("log").join(format!("{component}.log"))
     }
 
-    /// Holds this cluster for one `up` or `down` at a time, until the file is dropped.
-    pub(crate) fn lock(&self) -> Result<File> {
+    /// Holds this cluster for one `up` or `down` at a time, until the lock is dropped.
+    pub(crate) fn lock(&self) -> Result<Lock> {
         lock(
             &self
                 .state()
@@ -98,18 +99,37 @@ impl Lab {
     }
 }
 
+/// A lock between processes, held until it is dropped. Its file goes with it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still held: who waits for it sees that the file is no longer the one of that name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Waits for and takes the lock of that file.
-pub(crate) fn lock(path: &Path) -> Result<File> {
+pub(crate) fn lock(path: &Path) -> Result<Lock> {
     if let Some(folder) = path.parent() {
         files::folder(folder)?;
     }
-    let file = File::options().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("failed to open {}", path.display()))?;
-    if file.try_lock().is_err() {
-        crate::run::say("another lab command holds the lock, waiting for it");
-        file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
+    loop {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.with_context(|| format!("failed to open {}", path.display()))?;
+        if file.try_lock().is_err() {
+            crate::run::say("another lab command is at it, waiting for its end");
+            file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
+        }
+        let held = file.metadata().with_context(|| format!("failed to look at {}", path.display()))?;
+        if fs::metadata(path).is_ok_and(|named| named.ino() == held.ino()) {
+            return Ok(Lock { path: path.to_owned(), _file: file });
+        }
     }
-    Ok(file)
 }
 
 fn base(variable: &str, below_home: &str) -> Result<PathBuf> {

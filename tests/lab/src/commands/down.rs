@@ -40,6 +40,8 @@ pub(super) fn run(lab: &Lab, args: &Args) -> Result<()> {
     } else {
         end(lab)?;
     }
+    // Where another cluster lives, it is not empty.
+    let _ = fs::remove_dir(lab.state());
     if args.purge {
         files::remove_folder(&lab.cache)?;
         say(&format!("removed {}", lab.cache.display()));
