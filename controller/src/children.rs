@@ -84,7 +84,8 @@ pub(crate) fn of(grant: &Grant) -> Vec<Child> {
         {"apiGroups": ["ozaccess.io"], "resources": ["sessions"],
          "resourceNames": [format!("{account}/{}", spec.holder.uid)], "verbs": ["mint"]},
     ]);
-    let holder = json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": spec.holder.username}]);
+    let holder =
+        json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": spec.holder.username}]);
     let session = json!([{"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": account}]);
     let role_ref = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account});
 
@@ -173,7 +174,13 @@ fn watched<K>(
     api: Api<PartialObjectMeta<K>>,
 ) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = String> + Send + 'static)
 where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + serde::de::DeserializeOwned
+        + 'static,
 {
     let (store, writer) = reflector::store();
     let stream = watcher(api, watcher::Config::default().labels(GRANT_LABEL))
@@ -213,10 +220,16 @@ pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) ->
             let (api, params) = (kind.api(client, namespace), params.clone());
             calls.push(async move {
                 let objects = api.list(&params).await?.items;
-                Ok::<_, kube::Error>(objects.into_iter().map(|o| {
-                    let empty = o.data.get("subjects").and_then(Value::as_array).is_none_or(Vec::is_empty);
-                    found(kind, &o.metadata, empty)
-                }).collect::<Vec<_>>())
+                Ok::<_, kube::Error>(
+                    objects
+                        .into_iter()
+                        .map(|o| {
+                            let empty =
+                                o.data.get("subjects").and_then(Value::as_array).is_none_or(Vec::is_empty);
+                            found(kind, &o.metadata, empty)
+                        })
+                        .collect::<Vec<_>>(),
+                )
             });
         }
     }

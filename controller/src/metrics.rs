@@ -42,9 +42,18 @@ impl Default for Metrics {
         registry.register_with_unit("pass", "How long a pass took", Unit::Seconds, metrics.seconds.clone());
         registry.register("grants", "Grants that exist", metrics.grants.clone());
         registry.register("requests", "Requests that exist, by phase", metrics.requests.clone());
-        registry.register_with_unit("clock_skew", "The API server's clock minus this one's", Unit::Seconds, metrics.skew.clone());
+        registry.register_with_unit(
+            "clock_skew",
+            "The API server's clock minus this one's",
+            Unit::Seconds,
+            metrics.skew.clone(),
+        );
         registry.register("leader", "1 while this replica holds the lease", metrics.leader.clone());
-        registry.register("swept_objects", "Labelled objects without a grant that were deleted", metrics.swept.clone());
+        registry.register(
+            "swept_objects",
+            "Labelled objects without a grant that were deleted",
+            metrics.swept.clone(),
+        );
         Self { registry, ..metrics }
     }
 }

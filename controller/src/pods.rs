@@ -39,7 +39,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn watch(client: Client, namespace: String, grants: Store<Grant>, trigger: UnboundedSender<ObjectRef<Grant>>) {
+async fn watch(
+    client: Client,
+    namespace: String,
+    grants: Store<Grant>,
+    trigger: UnboundedSender<ObjectRef<Grant>>,
+) {
     let api: Api<PartialObjectMeta<Pod>> = Api::namespaced(client, &namespace);
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {
@@ -53,7 +58,11 @@ async fn watch(client: Client, namespace: String, grants: Store<Grant>, trigger:
 }
 
 /// Does this event say that one of the grant's pods is gone or another? After an interruption any of them may be.
-fn is_concerned(grant: &Grant, namespace: &str, event: &watcher::Result<Event<PartialObjectMeta<Pod>>>) -> bool {
+fn is_concerned(
+    grant: &Grant,
+    namespace: &str,
+    event: &watcher::Result<Event<PartialObjectMeta<Pod>>>,
+) -> bool {
     let mut pods = grant.spec.pods.iter().filter(|p| p.namespace == namespace);
     match event {
         Ok(Event::Delete(pod)) => pods.any(|p| p.name == pod.name_any()),

@@ -62,7 +62,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
         None => Config::incluster().map_err(Error::InCluster)?,
         Some(path) => {
             let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(Error::Kubeconfig)?;
-            Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.map_err(Error::Kubeconfig)?
+            Config::from_custom_kubeconfig(kubeconfig, &Default::default())
+                .await
+                .map_err(Error::Kubeconfig)?
         }
     };
     let (client, clock) = oz_client::client(config).map_err(Error::Client)?;
@@ -135,7 +137,12 @@ async fn lead(
 
     let (requests, request_writer) = reflector::store_shared::<AccessRequest>(BUFFER);
     let (grants, grant_writer) = reflector::store_shared::<Grant>(BUFFER);
-    let subscribed = (request_writer.subscribe(), request_writer.subscribe(), grant_writer.subscribe(), grant_writer.subscribe());
+    let subscribed = (
+        request_writer.subscribe(),
+        request_writer.subscribe(),
+        grant_writer.subscribe(),
+        grant_writer.subscribe(),
+    );
     let (Some(requests_1), Some(requests_2), Some(grants_1), Some(grants_2)) = subscribed else {
         return Err(Error::LeaseLost);
     };
@@ -230,7 +237,13 @@ fn tokio_stream<T>(mut receiver: tokio::sync::mpsc::UnboundedReceiver<T>) -> imp
 /// Keeps a store current, for as long as the process lives. `told` hears each name, and whether it is gone.
 async fn watch<K>(client: Client, writer: reflector::store::Writer<K>, told: impl Fn(String, bool) + Send)
 where
-    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + serde::de::DeserializeOwned
+        + 'static,
 {
     let mut events = std::pin::pin!(
         watcher(Api::<K>::all(client), watcher::Config::default())
@@ -241,7 +254,9 @@ where
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Delete(object)) => told(object.name_any(), true),
-            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => told(object.name_any(), false),
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                told(object.name_any(), false)
+            }
             Ok(watcher::Event::InitDone) => told(String::new(), false),
             Ok(watcher::Event::Init) => {}
             Err(error) => {

@@ -51,7 +51,12 @@ where
 
 /// Takes every subject out of a binding: the rights end with the next request, whatever finalizer holds the binding.
 /// One that is gone, or another of that name, is left.
-pub(crate) async fn empty_binding(client: &Client, namespace: &str, name: &str, uid: &str) -> kube::Result<()> {
+pub(crate) async fn empty_binding(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> kube::Result<()> {
     fault::before_write();
     let api: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };

@@ -8,7 +8,9 @@ pub const MAX: SignedDuration = SignedDuration::from_hours(24 * 365 * 10);
 
 /// Why a text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no duration: write hours, minutes and seconds, such as 1h30m, 45m or 90s, up to ten years")]
+#[error(
+    "{text:?} is no duration: write hours, minutes and seconds, such as 1h30m, 45m or 90s, up to ten years"
+)]
 pub struct DurationError {
     text: String,
 }

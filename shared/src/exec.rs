@@ -146,7 +146,11 @@ fn exec_names(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Res
         .flat_map(|c| access.commands.iter().map(move |argv| (c, argv)))
         .map(|(c, argv)| format!("{}/{c}/{}", pod.name, command_name(argv)))
         .collect();
-    if names.iter().map(String::len).sum::<usize>() > MAX_NAME_BYTES { Err(Misfit::TooLarge) } else { Ok(names) }
+    if names.iter().map(String::len).sum::<usize>() > MAX_NAME_BYTES {
+        Err(Misfit::TooLarge)
+    } else {
+        Ok(names)
+    }
 }
 
 /// A command as one name that no separator inside an argument can forge: `["sh", "-c", "id"]` is `2:sh,2:-c,2:id`.
@@ -191,7 +195,9 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
     }
     let enters = access.connections.iter().any(|c| matches!(c, Connection::Exec | Connection::Attach));
     if let (true, Some(account)) = (enters, &pod.mounted_account) {
-        lines.push(format!("the pod's own token (service account {account}) can be read inside, and outlives the loan"));
+        lines.push(format!(
+            "the pod's own token (service account {account}) can be read inside, and outlives the loan"
+        ));
     }
     if access.connections != [Connection::Log] {
         lines.push(match access.on_end {
@@ -212,10 +218,7 @@ fn quoted(argv: &[String]) -> String {
     let plain = |a: &&String| {
         !a.is_empty() && a.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c))
     };
-    argv.iter()
-        .map(|a| if plain(&a) { a.clone() } else { format!("{a:?}") })
-        .collect::<Vec<_>>()
-        .join(" ")
+    argv.iter().map(|a| if plain(&a) { a.clone() } else { format!("{a:?}") }).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -263,7 +266,8 @@ mod tests {
         let one = offer(&access(&["side", "gone"], &[], &[Connection::Exec]), &pod(), "").unwrap();
         assert_eq!(names(&one, "exec"), ["api-0/side/*"]);
         assert_eq!(one.container, "side");
-        let commands = offer(&access(&[], &[&["sh", "-c", "ä,1"]], &[Connection::Exec]), &pod(), "main").unwrap();
+        let commands =
+            offer(&access(&[], &[&["sh", "-c", "ä,1"]], &[Connection::Exec]), &pod(), "main").unwrap();
         assert_eq!(names(&commands, "exec"), ["api-0/main/2:sh,2:-c,3:ä,1"]);
     }
 

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, future::ready};
 use jiff::Timestamp;
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -120,7 +122,8 @@ fn created<K>(store: &Store<PartialObjectMeta<K>>, name: &str) -> Option<Timesta
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    let object = store.find(|o| o.meta().name.as_deref() == Some(name) && o.meta().deletion_timestamp.is_none())?;
+    let object =
+        store.find(|o| o.meta().name.as_deref() == Some(name) && o.meta().deletion_timestamp.is_none())?;
     object.creation_timestamp().map(|t| t.0)
 }
 

@@ -48,7 +48,8 @@ async fn whoami(client: &Client) -> Result<Value, String> {
 /// `approvedAt` is there so that its own maker may not delete it.
 async fn kept_request(client: &Client, me: &Value) -> Result<String, String> {
     let api: Api<AccessRequest> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let failed = |e: Error| format!("the kept request {SYSTEM_NAMESPACE}/{GATE_PROBE}: {}", crate::report::chain(&e));
+    let failed =
+        |e: Error| format!("the kept request {SYSTEM_NAMESPACE}/{GATE_PROBE}: {}", crate::report::chain(&e));
     let request = match api.get_opt(GATE_PROBE).await.map_err(failed)? {
         Some(request) => request,
         None => {
@@ -100,7 +101,8 @@ fn list(me: &Value, kept: &str) -> Vec<Probe> {
             policy: "oz-request-delete",
             method: http::Method::DELETE,
             path: format!("{oz}/accessrequests/{kept}"),
-            body: json!({}),
+            // Where a deletion has a body, its query does not count.
+            body: json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}),
         },
         post(
             "oz-template",
@@ -134,11 +136,13 @@ fn list(me: &Value, kept: &str) -> Vec<Probe> {
                          "terms": {"template": {"name": kept, "uid": "none", "generation": 1}, "historyTtl": "1m"}},
             }),
         ),
-        // A connection has no dry run; the pod is not there, and the controller may connect to none.
+        // The pod is not there, and the controller may connect to none.
         Probe {
             policy: "oz-connect",
             method: http::Method::POST,
-            path: format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/gate-probe/exec?command=true&stdout=true"),
+            path: format!(
+                "/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/gate-probe/exec?command=true&stdout=true"
+            ),
             body: Value::Null,
         },
         post("oz-controller", roles, role(json!({}))),
@@ -147,12 +151,14 @@ fn list(me: &Value, kept: &str) -> Vec<Probe> {
 
 async fn refused(client: &Client, probe: Probe) -> Result<(), String> {
     let Probe { policy, method, path, body } = probe;
-    let content_type = if method == http::Method::PATCH { "application/merge-patch+json" } else { "application/json" };
-    let separator = if path.contains('?') { '&' } else { '?' };
+    let content_type =
+        if method == http::Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+    // A connection has no dry run, and a deletion says so in its body.
+    let path = if body.is_null() { path } else { format!("{path}?dryRun=All") };
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let request = http::Request::builder()
         .method(method)
-        .uri(format!("{path}{separator}dryRun=All"))
+        .uri(path)
         .header(http::header::CONTENT_TYPE, content_type)
         .body(body)
         .map_err(|e| format!("{policy}: {e}"))?;
@@ -160,7 +166,9 @@ async fn refused(client: &Client, probe: Probe) -> Result<(), String> {
         Ok(_) => return Err(format!("{policy} let a dry run through that it must refuse")),
         Err(Error::Api(status)) => status,
         // An answer that is no error, and no object either, was let through too.
-        Err(Error::SerdeError(_)) => return Err(format!("{policy} let a request through that it must refuse")),
+        Err(Error::SerdeError(_)) => {
+            return Err(format!("{policy} let a request through that it must refuse"));
+        }
         Err(error) => return Err(format!("{policy} could not be asked: {}", crate::report::chain(&error))),
     };
     let by_policy = status.message.contains(&format!("ValidatingAdmissionPolicy '{policy}'"));

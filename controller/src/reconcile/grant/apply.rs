@@ -42,9 +42,12 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
     let bindings = parts.iter().filter(|p| p.kind == Kind::RoleBinding);
     let emptied =
         join_all(bindings.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid))).await;
-    let deleted = join_all(parts.iter().filter(|p| !p.terminating).map(|p| async move {
-        write::delete(&p.kind.api(client, &p.namespace), &p.name, &p.uid).await
-    }))
+    let deleted = join_all(
+        parts
+            .iter()
+            .filter(|p| !p.terminating)
+            .map(|p| async move { write::delete(&p.kind.api(client, &p.namespace), &p.name, &p.uid).await }),
+    )
     .await;
     emptied.into_iter().collect::<kube::Result<()>>().doing("empty a binding")?;
     deleted.into_iter().collect::<kube::Result<()>>().doing("delete a part of the grant")
@@ -56,9 +59,14 @@ async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
         let (api, part) = (part.kind.api(&context.client, &part.namespace), part.clone());
         async move { write::apply(&api, &part.name, &part.body).await.map(drop) }
     };
-    let (bindings, others): (Vec<&Child>, Vec<&Child>) = parts.iter().partition(|p| p.kind == Kind::RoleBinding);
+    let (bindings, others): (Vec<&Child>, Vec<&Child>) =
+        parts.iter().partition(|p| p.kind == Kind::RoleBinding);
     for wave in [others, bindings] {
-        join_all(wave.into_iter().map(one)).await.into_iter().collect::<kube::Result<()>>().doing("make a part of the grant")?;
+        join_all(wave.into_iter().map(one))
+            .await
+            .into_iter()
+            .collect::<kube::Result<()>>()
+            .doing("make a part of the grant")?;
     }
     Ok(())
 }

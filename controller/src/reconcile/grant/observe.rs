@@ -1,8 +1,8 @@
 //! Reads what the life of a grant depends on: its request, its pods, and which of its parts are there.
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
-use k8s_openapi::api::core::v1::Pod;
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::{PodRef, RequestRef};
 use oz_shared::names::SESSIONS_NAMESPACE;
@@ -58,10 +58,13 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
         seen.children.iter().all(|c| c.terminating)
     } else {
         let expected = children::of(grant);
-        conditions::is_true(reported, READY) && expected.iter().any(|e| !seen.children.iter().any(|c| c.is(e)))
+        conditions::is_true(reported, READY)
+            && expected.iter().any(|e| !seen.children.iter().any(|c| c.is(e)))
     };
     if doubtful {
-        seen.children = children::list(&context.client, &name, &namespaces(grant)).await.doing("list the grant's parts")?;
+        seen.children = children::list(&context.client, &name, &namespaces(grant))
+            .await
+            .doing("list the grant's parts")?;
         seen.complete = true;
     }
     Ok(seen)
@@ -87,7 +90,9 @@ async fn request(reference: &RequestRef, context: &Context) -> Result<RequestFac
     }
     let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &reference.namespace);
     let request = api.get_opt(&reference.name).await.doing("read the grant's request")?;
-    Ok(request.filter(|r| r.uid().as_deref() == Some(&reference.uid)).map_or(RequestFacts::Gone, |r| facts(&r)))
+    Ok(request
+        .filter(|r| r.uid().as_deref() == Some(&reference.uid))
+        .map_or(RequestFacts::Gone, |r| facts(&r)))
 }
 
 fn facts(request: &AccessRequest) -> RequestFacts {
@@ -97,7 +102,8 @@ fn facts(request: &AccessRequest) -> RequestFacts {
     } else if request.phase().is_final() {
         RequestFacts::Final
     } else if spec.released {
-        let why = if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
+        let why =
+            if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
         RequestFacts::Released(format!("released by {}{why}", spec.released_by))
     } else {
         RequestFacts::Standing

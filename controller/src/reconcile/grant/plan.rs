@@ -57,11 +57,16 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         return over("Expired", "its time was over");
     }
     if let Some(pod) = seen.pods_gone.first() {
-        let message = format!("pod {} is gone or was replaced; a grant is for one pod, not for its namesakes", pod.name);
+        let message = format!(
+            "pod {} is gone or was replaced; a grant is for one pod, not for its namesakes",
+            pod.name
+        );
         return Some(End { reason: "PodGone", message });
     }
     if seen.complete && reports(grant, READY) {
-        let lost = children::of(grant).into_iter().find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
+        let lost = children::of(grant)
+            .into_iter()
+            .find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
         if let Some(lost) = lost {
             let message = format!("{:?} {}/{} was deleted", lost.kind, lost.namespace, lost.name);
             return Some(End { reason: "PartMissing", message });
@@ -82,10 +87,19 @@ pub(crate) fn plan(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
 }
 
 fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
-    let make = children::of(grant).into_iter().filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
+    let make =
+        children::of(grant).into_iter().filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
     let mut status = grant.status.clone().unwrap_or_default();
     let until = grant.spec.expires_at.0;
-    conditions::set(&mut status.conditions, READY, true, "Made", &format!("until {until}"), grant.metadata.generation, now);
+    conditions::set(
+        &mut status.conditions,
+        READY,
+        true,
+        "Made",
+        &format!("until {until}"),
+        grant.metadata.generation,
+        now,
+    );
     Plan { make: make.collect(), status: Some(status), wake: Some(until), ..Plan::default() }
 }
 
@@ -93,16 +107,27 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
     let mut status = grant.status.clone().unwrap_or_default();
     let generation = grant.metadata.generation;
-    let since = conditions::get(&status.conditions, READY).filter(|c| c.status == "False").map(|c| c.last_transition_time.0);
+    let since = conditions::get(&status.conditions, READY)
+        .filter(|c| c.status == "False")
+        .map(|c| c.last_transition_time.0);
     let stays = evictable(grant, seen);
     if !revoke.is_empty() || !seen.complete {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
-        let wake = if revoke.iter().all(|c| c.terminating) && !revoke.is_empty() { later(now, RETRY) } else { now };
+        let wake =
+            if revoke.iter().all(|c| c.terminating) && !revoke.is_empty() { later(now, RETRY) } else { now };
         return Plan { revoke, evict: stays, wake: Some(wake), ..Plan::default() };
     }
     let evicting = later(since.unwrap_or(now), EVICTING);
     if !stays.is_empty() && now < evicting {
-        conditions::set(&mut status.conditions, READY, false, end.reason, "evicting the pod", generation, now);
+        conditions::set(
+            &mut status.conditions,
+            READY,
+            false,
+            end.reason,
+            "evicting the pod",
+            generation,
+            now,
+        );
         let status = changed(grant, status);
         return Plan { evict: stays, status, wake: Some(later(now, RETRY).min(evicting)), ..Plan::default() };
     }
@@ -135,7 +160,10 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     for pod in stays {
         message += &format!("; pod {} could not be evicted", pod.name);
     }
-    if end.reason != "PodGone" && !grant.spec.pods.is_empty() && (grant.spec.terms.on_end == OnEnd::Leave || !stays.is_empty()) {
+    if end.reason != "PodGone"
+        && !grant.spec.pods.is_empty()
+        && (grant.spec.terms.on_end == OnEnd::Leave || !stays.is_empty())
+    {
         message += "; a stream that was open, or a process left in the pod, is not cut";
     }
     message
@@ -159,4 +187,3 @@ fn changed(grant: &Grant, status: GrantStatus) -> Option<GrantStatus> {
 fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
     t.checked_add(d).unwrap_or(Timestamp::MAX)
 }
-

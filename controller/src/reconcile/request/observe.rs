@@ -96,6 +96,7 @@ async fn may_request(client: &Client, namespace: &str, request: &AccessRequest) 
         ..SubjectAccessReview::default()
     };
     let api: Api<SubjectAccessReview> = Api::all(client.clone());
-    let answer = api.create(&PostParams::default(), &review).await.doing("ask whether the requester may still ask")?;
+    let answer =
+        api.create(&PostParams::default(), &review).await.doing("ask whether the requester may still ask")?;
     Ok(answer.status.is_some_and(|s| s.allowed && s.denied != Some(true)))
 }

@@ -53,9 +53,18 @@ pub(crate) fn plan(request: &AccessRequest, seen: &Observed, now: Timestamp) -> 
         return Plan { forget: after.is_some_and(|t| t <= now), wake: after, ..Plan::default() };
     }
     match &seen.grant {
-        Some(grant) if Some(&grant.spec.request.uid) == request.metadata.uid.as_ref() => held(request, grant, now),
+        Some(grant) if Some(&grant.spec.request.uid) == request.metadata.uid.as_ref() => {
+            held(request, grant, now)
+        }
         // The first letters of two uids are alike; the other one was first.
-        Some(_) => ends(request, seen, Phase::Failed, "NameTaken", "another grant has this request's name: ask again", now),
+        Some(_) => ends(
+            request,
+            seen,
+            Phase::Failed,
+            "NameTaken",
+            "another grant has this request's name: ask again",
+            now,
+        ),
         None => undecided(request, seen, now),
     }
 }
@@ -100,7 +109,11 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
         status.container.clone_from(&pod.container);
     }
     let by = &spec.terms.approved_by;
-    let message = if by.is_empty() { "no approval was needed".to_owned() } else { format!("approved by {}", by.join(", ")) };
+    let message = if by.is_empty() {
+        "no approval was needed".to_owned()
+    } else {
+        format!("approved by {}", by.join(", "))
+    };
     let generation = request.metadata.generation;
     conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
     conditions::set(&mut status.conditions, APPROVED, true, "Approved", &message, generation, now);
@@ -154,7 +167,14 @@ fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
     }
 }
 
-fn ends(request: &AccessRequest, seen: &Observed, phase: Phase, reason: &'static str, message: &str, now: Timestamp) -> Plan {
+fn ends(
+    request: &AccessRequest,
+    seen: &Observed,
+    phase: Phase,
+    reason: &'static str,
+    message: &str,
+    now: Timestamp,
+) -> Plan {
     let template = seen.deciding.as_ref().and_then(|d| d.template.as_ref());
     let mut status = request.status.clone().unwrap_or_default();
     finish(&mut status, request, phase, reason, message, template.map(|t| t.spec.history_ttl.as_str()), now);
@@ -201,7 +221,8 @@ fn written(request: &AccessRequest, status: AccessRequestStatus, wake: Option<Ti
             Phase::Pending => APPROVED,
             _ => READY,
         };
-        let message = conditions::get(&status.conditions, condition).map(|c| c.message.clone()).unwrap_or_default();
+        let message =
+            conditions::get(&status.conditions, condition).map(|c| c.message.clone()).unwrap_or_default();
         notes.push(Note { warning: phase == Phase::Failed, reason: phase.as_str(), message });
     }
     Plan { status: Some(status), notes, wake, ..Plan::default() }
@@ -211,7 +232,8 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     let spec = &request.spec;
     let failed = |reason, message: String| Outcome::Ends(Phase::Failed, reason, message);
     if spec.released {
-        let why = if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
+        let why =
+            if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
         return Outcome::Ends(Phase::Released, "Released", format!("released by {}{why}", spec.released_by));
     }
     if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
@@ -219,9 +241,14 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return Outcome::Ends(Phase::Denied, "Denied", format!("denied by {}{why}", no.by));
     }
     if is_reserved_namespace(&request.namespace().unwrap_or_default()) {
-        return failed("ReservedNamespace", "nothing is lent in Oz's and Kubernetes' own namespaces".to_owned());
+        return failed(
+            "ReservedNamespace",
+            "nothing is lent in Oz's and Kubernetes' own namespaces".to_owned(),
+        );
     }
-    if spec.requester.username.starts_with("system:") && !spec.requester.username.starts_with("system:serviceaccount:") {
+    if spec.requester.username.starts_with("system:")
+        && !spec.requester.username.starts_with("system:serviceaccount:")
+    {
         return failed("RequesterNotLendable", format!("nothing is lent to {}", spec.requester.username));
     }
     let Some(deciding) = deciding else {
@@ -231,7 +258,10 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return failed("TemplateNotFound", format!("there is no template {} here", spec.template));
     };
     let Some(access) = &template.spec.exec else {
-        return failed("NotSupported", format!("this version of Oz does not serve what {} offers", spec.template));
+        return failed(
+            "NotSupported",
+            format!("this version of Oz does not serve what {} offers", spec.template),
+        );
     };
     let lent_for = match bounds(request, template) {
         Ok(lent_for) => lent_for,
@@ -248,7 +278,9 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     let offer = offer(access, &deciding.target, &spec.container);
     match &offer {
         Err(NoPod::Unusable(reason, message)) => return failed(reason, message.clone()),
-        Err(NoPod::Absent(reason, message)) if !spec.pod.is_empty() => return failed(reason, message.clone()),
+        Err(NoPod::Absent(reason, message)) if !spec.pod.is_empty() => {
+            return failed(reason, message.clone());
+        }
         _ => {}
     }
     let approved_by = match approvals(request, template) {
@@ -280,19 +312,32 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     }
     match offer {
         Err(NoPod::Absent(reason, message) | NoPod::Unusable(reason, message)) => failed(reason, message),
-        Ok((target, offer)) => Outcome::Grants(Box::new(grant(request, template, access, target, offer, approved_by, lent_for, now))),
+        Ok((target, offer)) => Outcome::Grants(Box::new(grant(
+            request,
+            template,
+            access,
+            target,
+            offer,
+            approved_by,
+            lent_for,
+            now,
+        ))),
     }
 }
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
-fn bounds(request: &AccessRequest, template: &AccessTemplate) -> Result<SignedDuration, (&'static str, String)> {
+fn bounds(
+    request: &AccessRequest,
+    template: &AccessTemplate,
+) -> Result<SignedDuration, (&'static str, String)> {
     let (spec, terms) = (&request.spec, &template.spec);
     let unreadable = |e: duration::DurationError| ("DurationOutOfBounds", e.to_string());
     let max = duration::parse(&terms.duration.max).map_err(unreadable)?;
     let wanted = if spec.duration.is_empty() { &terms.duration.default } else { &spec.duration };
     let wanted = duration::parse(wanted).map_err(unreadable)?;
     if wanted > max {
-        let message = format!("{} lends for at most {}, not {}", spec.template, terms.duration.max, spec.duration);
+        let message =
+            format!("{} lends for at most {}, not {}", spec.template, terms.duration.max, spec.duration);
         return Err(("DurationOutOfBounds", message));
     }
     if terms.reason == ReasonPolicy::Required && spec.reason.trim().is_empty() {
@@ -351,7 +396,10 @@ fn offer<'a>(access: &ExecAccess, target: &'a Result<Target, NoTarget>, containe
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a grant is made of all of these, and they are made nowhere else")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a grant is made of all of these, and they are made nowhere else"
+)]
 fn grant(
     request: &AccessRequest,
     template: &AccessTemplate,
@@ -372,7 +420,12 @@ fn grant(
             username: request.spec.requester.username.clone(),
             uid: request.spec.requester.uid.clone(),
         },
-        request: RequestRef { kind: "AccessRequest".to_owned(), namespace: namespace.clone(), name: request.name_any(), uid },
+        request: RequestRef {
+            kind: "AccessRequest".to_owned(),
+            namespace: namespace.clone(),
+            name: request.name_any(),
+            uid,
+        },
         reason: request.spec.reason.clone(),
         account: account_name(&name, expires_at),
         approved_at: Time(approved_at),

@@ -49,7 +49,9 @@ pub(super) async fn find(
 ) -> Result<Result<Target, NoTarget>, Error> {
     match search(client, namespace, source, named).await {
         Ok(found) => Ok(found),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(NoTarget::NotEnabled(namespace.to_owned()))),
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            Ok(Err(NoTarget::NotEnabled(namespace.to_owned())))
+        }
         Err(error) => Err(error).doing("find the pod"),
     }
 }
@@ -79,10 +81,19 @@ async fn search(
         if !selector.matches(pod.labels()) || !owned(client, namespace, &workload, &pod).await? {
             return Ok(Err(NoTarget::NotOffered(named.to_owned())));
         }
-        return Ok(if is_running(&pod) { Ok(target(pod)) } else { Err(NoTarget::NotRunning(named.to_owned())) });
+        return Ok(if is_running(&pod) {
+            Ok(target(pod))
+        } else {
+            Err(NoTarget::NotRunning(named.to_owned()))
+        });
     }
-    let mut ready: Vec<Pod> =
-        pods.list(&ListParams::default().labels_from(&selector)).await?.items.into_iter().filter(is_ready).collect();
+    let mut ready: Vec<Pod> = pods
+        .list(&ListParams::default().labels_from(&selector))
+        .await?
+        .items
+        .into_iter()
+        .filter(is_ready)
+        .collect();
     // The one that has been there longest is the least likely to go next.
     ready.sort_by_cached_key(|p| (p.creation_timestamp().map(|t| t.0), p.name_any()));
     for pod in ready {
@@ -109,7 +120,8 @@ impl Workload {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         let Some(object) = api.get_opt(&reference.name).await? else { return Ok(None) };
         let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
-        let selector = serde_json::from_value::<LabelSelector>(selector).ok().and_then(|s| Selector::try_from(s).ok());
+        let selector =
+            serde_json::from_value::<LabelSelector>(selector).ok().and_then(|s| Selector::try_from(s).ok());
         Ok(match (object.uid(), selector) {
             (Some(uid), Some(selector)) if !selector.selects_all() => {
                 Some(Self { kind: reference.kind, uid, selector })
@@ -120,7 +132,12 @@ impl Workload {
 }
 
 /// Does the workload own the pod, directly or through a ReplicaSet? True where no workload is asked for.
-async fn owned(client: &Client, namespace: &str, workload: &Option<Workload>, pod: &Pod) -> kube::Result<bool> {
+async fn owned(
+    client: &Client,
+    namespace: &str,
+    workload: &Option<Workload>,
+    pod: &Pod,
+) -> kube::Result<bool> {
     let Some(workload) = workload else { return Ok(true) };
     let Some(owner) = controller(pod.owner_references()) else { return Ok(false) };
     if owner.uid == workload.uid {
@@ -155,8 +172,10 @@ fn target(pod: Pod) -> Target {
     let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
     let spec = pod.spec.unwrap_or_default();
     let mut containers: Vec<String> = spec.containers.into_iter().map(|c| c.name).collect();
-    let default_container =
-        annotated.filter(|a| containers.contains(a)).or_else(|| containers.first().cloned()).unwrap_or_default();
+    let default_container = annotated
+        .filter(|a| containers.contains(a))
+        .or_else(|| containers.first().cloned())
+        .unwrap_or_default();
     containers.extend(spec.init_containers.into_iter().flatten().map(|c| c.name));
     containers.extend(spec.ephemeral_containers.into_iter().flatten().map(|c| c.name));
     let mounted = spec.volumes.iter().flatten().any(|v| {
