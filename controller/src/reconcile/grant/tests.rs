@@ -1,1 +1,209 @@
+//! The life of a grant, case by case, and what must hold for every world that a generator can think of.
 
+use jiff::{SignedDuration, Timestamp};
+use oz_shared::Grant;
+use oz_shared::conditions::{self, ENDED, READY};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::observe::{Observed, RequestFacts};
+use super::plan::{Plan, plan};
+use crate::children::{self, Found, Kind};
+
+const START: &str = "2026-01-01T12:00:00Z";
+
+fn at(seconds: i64) -> Timestamp {
+    START.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+}
+
+fn grant(on_end: &str) -> Grant {
+    serde_json::from_value(json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "metadata": {"name": "oz-p-u1", "uid": "g-1"},
+        "spec": {
+            "holder": {"username": "alice"},
+            "request": {"kind": "AccessRequest", "namespace": "shop", "name": "r", "uid": "u-1"},
+            "account": "oz-p-u1-x1767270600", "approvedAt": START, "expiresAt": at(600).to_string(),
+            "access": [{"namespace": "shop", "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["web-0"]}]}],
+            "pods": [{"namespace": "shop", "name": "web-0", "uid": "p-1", "container": "main"}],
+            "terms": {"template": {"name": "web", "uid": "t", "generation": 1}, "historyTtl": "1h", "onEnd": on_end},
+        },
+    }))
+    .unwrap()
+}
+
+fn found(grant: &Grant) -> Vec<Found> {
+    children::of(grant)
+        .into_iter()
+        .map(|c| Found {
+            kind: c.kind,
+            uid: format!("{}/{}", c.namespace, c.name),
+            namespace: c.namespace,
+            name: c.name,
+            grant: "oz-p-u1".into(),
+            owner: Some("g-1".into()),
+            terminating: false,
+            empty: false,
+            finalizers: vec![],
+        })
+        .collect()
+}
+
+fn standing(children: Vec<Found>) -> Observed {
+    Observed { request: RequestFacts::Standing, pods_gone: vec![], children, complete: true }
+}
+
+fn ready(mut grant: Grant) -> Grant {
+    grant.status = plan(&grant, &standing(vec![]), at(0)).status;
+    assert!(conditions::is_true(&grant.status.as_ref().unwrap().conditions, READY));
+    grant
+}
+
+fn ended(plan: &Plan) -> Option<(String, String)> {
+    let condition = conditions::get(&plan.status.as_ref()?.conditions, ENDED)?;
+    Some((condition.reason.clone(), condition.message.clone()))
+}
+
+#[test]
+fn is_made_once() {
+    let fresh = grant("Leave");
+    let first = plan(&fresh, &standing(vec![]), at(0));
+    assert_eq!(first.make.len(), 5);
+    assert_eq!(first.wake, Some(at(600)));
+    // Half made before a crash: the rest is made.
+    let half = found(&fresh)[..2].to_vec();
+    assert_eq!(plan(&fresh, &standing(half), at(0)).make.len(), 3);
+    // Once ready, a part that is missing ends it, and nothing is made again.
+    let done = ready(fresh);
+    let all = found(&done);
+    assert_eq!(plan(&done, &standing(all.clone()), at(1)), Plan { wake: Some(at(600)), ..Plan::default() });
+    let lost = plan(&done, &standing(all[1..].to_vec()), at(1));
+    assert_eq!((lost.make.len(), lost.revoke.len()), (0, 4));
+    // ... but not because a watch is a moment behind.
+    let behind = Observed { complete: false, ..standing(vec![]) };
+    assert_eq!(plan(&done, &behind, at(1)), Plan { wake: Some(at(600)), ..Plan::default() });
+}
+
+#[test]
+fn ends_for_each_reason() {
+    let done = ready(grant("Leave"));
+    let reason = |seen: Observed, now| ended(&plan(&done, &seen, now)).unwrap().0;
+    let nothing = || Observed { complete: true, ..standing(vec![]) };
+    assert_eq!(reason(nothing(), at(600)), "Expired");
+    assert_eq!(reason(Observed { request: RequestFacts::Gone, ..nothing() }, at(1)), "Deleted");
+    assert_eq!(
+        reason(Observed { request: RequestFacts::Released("by bob".into()), ..nothing() }, at(900)),
+        "Released"
+    );
+    assert_eq!(reason(Observed { pods_gone: done.spec.pods.clone(), ..nothing() }, at(1)), "PodGone");
+}
+
+#[test]
+fn says_ended_only_of_what_was_just_read() {
+    let done = ready(grant("Leave"));
+    let unsure = Observed { complete: false, ..standing(vec![]) };
+    let plan = plan(&done, &unsure, at(600));
+    assert_eq!((plan.status, plan.wake), (None, Some(at(600))));
+}
+
+#[test]
+fn a_finalizer_of_someone_else_keeps_nothing_from_ending() {
+    let done = ready(grant("Leave"));
+    let mut left: Vec<Found> =
+        found(&done).into_iter().filter(|c| c.kind == Kind::RoleBinding).take(1).collect();
+    left[0].terminating = true;
+    left[0].finalizers = vec!["a.b/c".into()];
+    let full = plan(&done, &standing(left.clone()), at(600));
+    assert_eq!(full.revoke.len(), 1, "a binding that still names somebody is emptied");
+    left[0].empty = true;
+    let (_, message) = ended(&plan(&done, &standing(left), at(600))).unwrap();
+    assert!(message.contains("a.b/c"), "{message}");
+}
+
+#[test]
+fn evicts_where_the_terms_say_so_and_gives_up_in_the_end() {
+    let mut done = ready(grant("Evict"));
+    let first = plan(&done, &standing(vec![]), at(600));
+    assert_eq!((first.evict.len(), ended(&first)), (1, None));
+    done.status = first.status;
+    let later = plan(&done, &standing(vec![]), at(661));
+    assert!(ended(&later).unwrap().1.contains("could not be evicted"));
+    let gone = Observed { pods_gone: done.spec.pods.clone(), ..standing(vec![]) };
+    assert!(ended(&plan(&done, &gone, at(605))).is_some());
+}
+
+#[test]
+fn is_forgotten_when_its_request_knows() {
+    let mut done = ready(grant("Leave"));
+    done.status = plan(&done, &standing(vec![]), at(600)).status;
+    let seen = |request| Observed { request, ..standing(vec![]) };
+    assert!(!plan(&done, &seen(RequestFacts::Standing), at(601)).forget);
+    assert!(plan(&done, &seen(RequestFacts::Final), at(601)).forget);
+    let late = Observed { children: found(&done), ..seen(RequestFacts::Final) };
+    let plan = plan(&done, &late, at(601));
+    assert_eq!((plan.forget, plan.revoke.len()), (false, 5));
+}
+
+fn worlds() -> impl Strategy<Value = (Grant, Observed, Timestamp)> {
+    let request = prop_oneof![
+        6 => Just(RequestFacts::Standing),
+        1 => Just(RequestFacts::Gone),
+        1 => Just(RequestFacts::Final),
+        1 => Just(RequestFacts::Released("by alice".into())),
+    ];
+    let parts = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 5);
+    (request, parts, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..1200_i64).prop_map(
+        |(request, parts, complete, is_ready, pod_gone, evict, now)| {
+            let mut lent = grant(if evict { "Evict" } else { "Leave" });
+            if is_ready {
+                lent = ready(lent);
+            }
+            let children = found(&lent)
+                .into_iter()
+                .zip(parts)
+                .filter(|(_, (there, ..))| *there)
+                .map(|(c, (_, terminating, empty))| Found { terminating, empty, ..c })
+                .collect();
+            let pods_gone = if pod_gone { lent.spec.pods.clone() } else { vec![] };
+            (lent, Observed { request, pods_gone, children, complete }, at(now))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_made_when_it_is_over((lent, seen, now) in worlds()) {
+        let plan = plan(&lent, &seen, now);
+        let over = now >= at(600) || seen.request != RequestFacts::Standing || !seen.pods_gone.is_empty();
+        if over {
+            prop_assert!(plan.make.is_empty());
+            // Everything that still lends something is taken away, now.
+            let lending: Vec<_> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
+            prop_assert_eq!(&plan.revoke, &lending);
+            if !lending.is_empty() {
+                prop_assert!(ended(&plan).is_none() && plan.wake.is_some());
+            }
+        } else {
+            prop_assert!(plan.make.is_empty() || plan.revoke.is_empty());
+            prop_assert!(plan.wake.is_some());
+        }
+    }
+
+    #[test]
+    fn comes_to_its_end((mut lent, mut seen, now) in worlds(), steps in 3..8_i64) {
+        let mut now = now.max(at(600));
+        for _ in 0..(steps + 20) {
+            let plan = plan(&lent, &seen, now);
+            // What is revoked is emptied and goes; what is to be read again is read.
+            seen.children.retain(|c| !plan.revoke.contains(c) || c.terminating);
+            for child in &mut seen.children {
+                child.empty = true;
+            }
+            seen.complete = true;
+            if plan.status.is_some() {
+                lent.status = plan.status;
+            }
+            now += SignedDuration::from_secs(10);
+        }
+        prop_assert!(conditions::is_true(&lent.status.unwrap_or_default().conditions, ENDED));
+    }
+}
