@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::Grant;
@@ -147,8 +148,9 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The index, and the stream of grant names whose objects changed, which must be driven for it to be current.
-    pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = String> + Send + 'static) {
+    /// The index, and the stream of grant names whose objects came, changed or went, which must be driven for it to be
+    /// current. No name: the watch starts anew, and anything may have.
+    pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = Option<String>> + Send + 'static) {
         let (bindings, b) = watched::<RoleBinding>(Api::all(client.clone()));
         let (accounts, a) = watched::<ServiceAccount>(Api::namespaced(client.clone(), SESSIONS_NAMESPACE));
         let (roles, r) = watched::<Role>(Api::all(client.clone()));
@@ -172,7 +174,7 @@ impl Index {
 
 fn watched<K>(
     api: Api<PartialObjectMeta<K>>,
-) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = String> + Send + 'static)
+) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = Option<String>> + Send + 'static)
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -187,10 +189,13 @@ where
         .default_backoff()
         .modify(|object| object.metadata.managed_fields = None)
         .reflect(writer)
-        .touched_objects()
-        .filter_map(|object| {
-            ready(match object {
-                Ok(object) => object.labels().get(GRANT_LABEL).cloned(),
+        .filter_map(|event| {
+            ready(match event {
+                Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
+                    object.labels().get(GRANT_LABEL).cloned().map(Some)
+                }
+                Ok(Event::InitDone) => Some(None),
+                Ok(Event::Init) => None,
                 Err(error) => {
                     tracing::warn!(error = %crate::report::chain(&error), kind = %K::kind(&()), "watch interrupted");
                     None

@@ -13,6 +13,7 @@ mod reconcile;
 mod report;
 mod run;
 mod sweep;
+mod watches;
 mod write;
 
 use std::net::SocketAddr;

@@ -2,25 +2,25 @@
 //! such a grant, nothing of it kept.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use oz_shared::Grant;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::watches::Triggers;
 
 /// Keeps the watches that the present grants need. `changed` tells that the grants may be others now.
 pub(crate) async fn run(
     client: Client,
     grants: Store<Grant>,
     mut changed: tokio::sync::watch::Receiver<()>,
-    trigger: UnboundedSender<ObjectRef<Grant>>,
+    triggers: Triggers,
 ) {
     let mut watches: HashMap<String, AbortOnDropHandle<()>> = HashMap::new();
     loop {
@@ -29,7 +29,7 @@ pub(crate) async fn run(
         watches.retain(|namespace, _| wanted.contains(namespace));
         for namespace in wanted {
             watches.entry(namespace.clone()).or_insert_with(|| {
-                let watch = watch(client.clone(), namespace, grants.clone(), trigger.clone());
+                let watch = watch(client.clone(), namespace, grants.clone(), triggers.clone());
                 AbortOnDropHandle::new(tokio::spawn(watch))
             });
         }
@@ -39,17 +39,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn watch(
-    client: Client,
-    namespace: String,
-    grants: Store<Grant>,
-    trigger: UnboundedSender<ObjectRef<Grant>>,
-) {
+async fn watch(client: Client, namespace: String, grants: Store<Grant>, triggers: Triggers) {
     let api: Api<PartialObjectMeta<Pod>> = Api::namespaced(client, &namespace);
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {
         for grant in grants.state().iter().filter(|g| is_concerned(g, &namespace, &event)) {
-            let _ = trigger.send(ObjectRef::from_obj(Arc::as_ref(grant)));
+            triggers.pod(grant);
         }
         if let Err(error) = event {
             tracing::warn!(namespace, error = %crate::report::chain(&error), "the watch of pods was interrupted");

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{Controller, WatchStreamExt as _, watcher};
-use kube::{Api, Client, Config, ResourceExt as _};
+use futures::stream::pending;
+use kube::runtime::Controller;
+use kube::runtime::reflector::{self, Store};
+use kube::{Api, Client, Config};
 use kube_lease_manager::LeaseManagerBuilder;
 use oz_client::ServerClock;
-use oz_shared::names::{SYSTEM_NAMESPACE, SessionKind, grant_name};
+use oz_shared::names::SYSTEM_NAMESPACE;
 use oz_shared::{AccessRequest, Grant, Phase};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,7 @@ use crate::http;
 use crate::metrics::{Counts, Metrics};
 use crate::reconcile::{self, grant, request};
 use crate::report::{self, Events};
+use crate::watches::{Triggers, watch};
 use crate::{pods, sweep};
 
 /// How many objects of a kind are worked on at once: enough that one slow pass delays nobody, few enough that the
@@ -32,8 +34,6 @@ use crate::{pods, sweep};
 const CONCURRENCY: u16 = 16;
 /// The lease's length and how long before its end it is renewed, in seconds.
 const LEASE: (u64, u64) = (15, 10);
-/// How many events a slow reader may be behind.
-const BUFFER: usize = 1024;
 
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
@@ -135,18 +135,8 @@ async fn lead(
     tokio::spawn(gate_work.for_each(|()| async {}));
     let (children, touched) = Index::watch(&client);
 
-    let (requests, request_writer) = reflector::store_shared::<AccessRequest>(BUFFER);
-    let (grants, grant_writer) = reflector::store_shared::<Grant>(BUFFER);
-    let subscribed = (
-        request_writer.subscribe(),
-        request_writer.subscribe(),
-        grant_writer.subscribe(),
-        grant_writer.subscribe(),
-    );
-    let (Some(requests_1), Some(requests_2), Some(grants_1), Some(grants_2)) = subscribed else {
-        return Err(Error::LeaseLost);
-    };
-
+    let (requests, request_writer) = reflector::store::<AccessRequest>();
+    let (grants, grant_writer) = reflector::store::<Grant>();
     let context = Arc::new(Context {
         client: client.clone(),
         clock,
@@ -161,26 +151,24 @@ async fn lead(
     });
     context.metrics.leads(true);
 
-    // Names of grants to look at: because a part changed, because a pod went, because a Grant went.
-    let (suspects, suspected) = tokio::sync::mpsc::unbounded_channel::<String>();
-    let (trigger, triggered) = tokio::sync::mpsc::unbounded_channel::<ObjectRef<Grant>>();
+    let (triggers, request_triggers, grant_triggers, suspects) =
+        Triggers::new(requests.clone(), grants.clone());
     let (changed, pods_changed) = tokio::sync::watch::channel(());
-
-    tokio::spawn(watch::<AccessRequest>(client.clone(), request_writer, |_, _| {}));
-    tokio::spawn(watch::<Grant>(client.clone(), grant_writer, {
-        let suspects = suspects.clone();
-        move |name, deleted| {
+    tokio::spawn(watch(Api::<AccessRequest>::all(client.clone()), request_writer, {
+        let triggers = triggers.clone();
+        move |event| triggers.request(event)
+    }));
+    tokio::spawn(watch(Api::<Grant>::all(client.clone()), grant_writer, {
+        let triggers = triggers.clone();
+        move |event| {
+            triggers.grant(event);
             let _ = changed.send(());
-            if deleted {
-                let _ = suspects.send(name);
-            }
         }
     }));
     tokio::spawn({
-        let (trigger, suspects) = (trigger.clone(), suspects.clone());
-        touched.for_each(move |name| {
-            let _ = trigger.send(ObjectRef::new(&name));
-            let _ = suspects.send(name);
+        let triggers = triggers.clone();
+        touched.for_each(move |grant| {
+            triggers.part(grant);
             std::future::ready(())
         })
     });
@@ -190,25 +178,20 @@ async fn lead(
     requests.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
+    tokio::spawn(pods::run(client, grants.clone(), pods_changed, triggers));
+    tokio::spawn(sweep::run(context.clone(), suspects));
 
-    tokio::spawn(pods::run(client, grants.clone(), pods_changed, trigger));
-    for name in sweep::all(&context) {
-        let _ = suspects.send(name);
-    }
-    let suspected = tokio_stream(suspected);
-    tokio::spawn(sweep::run(context.clone(), suspected));
-
-    let requests_loop = Controller::for_shared_stream(requests_1, requests.clone())
-        .watches_shared_stream(grants_1, |grant: Arc<Grant>| request_of(&grant))
-        .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
+    let config = kube::runtime::controller::Config::default().concurrency(CONCURRENCY);
+    let requests_loop = Controller::for_stream(pending(), requests)
+        .reconcile_on(request_triggers)
+        .with_config(config.clone())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(request::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    let grants_loop = Controller::for_shared_stream(grants_2, grants)
-        .watches_shared_stream(requests_2, |request: Arc<AccessRequest>| Some(grant_of(&request)))
-        .reconcile_on(tokio_stream(triggered))
-        .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
+    let grants_loop = Controller::for_stream(pending(), grants)
+        .reconcile_on(grant_triggers)
+        .with_config(config)
+        .graceful_shutdown_on(stop.cancelled_owned())
         .run(grant::reconcile, on_error, context.clone())
         .for_each(|_| async {});
     tokio::join!(requests_loop, grants_loop);
@@ -219,51 +202,6 @@ async fn lead(
 fn on_error<K>(_: Arc<K>, error: &reconcile::Error, _: Arc<Context>) -> kube::runtime::controller::Action {
     tracing::error!(error = %report::chain(error), "unhandled");
     kube::runtime::controller::Action::requeue(Duration::from_secs(5))
-}
-
-fn request_of(grant: &Grant) -> Option<ObjectRef<AccessRequest>> {
-    let request = &grant.spec.request;
-    (request.kind == "AccessRequest").then(|| ObjectRef::new(&request.name).within(&request.namespace))
-}
-
-fn grant_of(request: &AccessRequest) -> ObjectRef<Grant> {
-    ObjectRef::new(&grant_name(SessionKind::Pods, &request.uid().unwrap_or_default()))
-}
-
-fn tokio_stream<T>(mut receiver: tokio::sync::mpsc::UnboundedReceiver<T>) -> impl futures::Stream<Item = T> {
-    futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
-}
-
-/// Keeps a store current, for as long as the process lives. `told` hears each name, and whether it is gone.
-async fn watch<K>(client: Client, writer: reflector::store::Writer<K>, told: impl Fn(String, bool) + Send)
-where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + serde::de::DeserializeOwned
-        + 'static,
-{
-    let mut events = std::pin::pin!(
-        watcher(Api::<K>::all(client), watcher::Config::default())
-            .default_backoff()
-            .modify(|object| object.meta_mut().managed_fields = None)
-            .reflect_shared(writer)
-    );
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(watcher::Event::Delete(object)) => told(object.name_any(), true),
-            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-                told(object.name_any(), false)
-            }
-            Ok(watcher::Event::InitDone) => told(String::new(), false),
-            Ok(watcher::Event::Init) => {}
-            Err(error) => {
-                tracing::warn!(error = %report::chain(&error), kind = %K::kind(&()), "watch interrupted");
-            }
-        }
-    }
 }
 
 /// What /readyz and /metrics tell.

@@ -26,14 +26,6 @@ pub(crate) async fn run(context: Arc<Context>, suspects: impl Stream<Item = Stri
     }
 }
 
-/// All names that are carried by something now.
-pub(crate) fn all(context: &Context) -> Vec<String> {
-    let mut names: Vec<String> = context.children.labelled(|_| true).into_iter().map(|c| c.grant).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 async fn one(name: &str, context: &Context) -> Result<(), Error> {
     let api: Api<Grant> = Api::all(context.client.clone());
     let grant = api.get_opt(name).await.doing("look for the owner of a labelled object")?;

@@ -8,6 +8,7 @@
 mod clock;
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 pub use clock::ServerClock;
 use http::Uri;
@@ -17,6 +18,9 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder};
+
+/// How long a connection may be silent before its peer is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,10 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(config.connect_timeout);
+    // A watch says nothing for minutes: a peer that is gone without a word is noticed by the probes alone.
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
+    tcp.set_keepalive_retries(Some(3));
     match config.proxy_url.clone() {
         None => stack(config, tcp),
         Some(url) => {

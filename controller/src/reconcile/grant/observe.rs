@@ -6,6 +6,7 @@ use kube::{Api, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::{PodRef, RequestRef};
 use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::template::OnEnd;
 use oz_shared::{AccessRequest, Grant};
 
 use super::plan::end;
@@ -66,6 +67,10 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
             .await
             .doing("list the grant's parts")?;
         seen.complete = true;
+        // What is to be evicted is looked for when everything else is gone: revoking does not wait for it.
+        if ending && !ended && grant.spec.terms.on_end == OnEnd::Evict {
+            seen.pods_gone = pods_gone(grant, context).await?;
+        }
     }
     Ok(seen)
 }

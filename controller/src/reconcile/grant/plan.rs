@@ -12,6 +12,8 @@ use super::observe::{Observed, RequestFacts};
 use crate::children::{self, Child, Found};
 use crate::report::Note;
 
+/// How long a grant may take to be made: what fails is tried again this long.
+const MAKING: SignedDuration = SignedDuration::from_secs(60);
 /// How long after its end a pod that is to be evicted is tried again before that is given up.
 const EVICTING: SignedDuration = SignedDuration::from_secs(60);
 /// How soon an eviction, or a part that is held up, is looked at again.
@@ -63,6 +65,9 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         );
         return Some(End { reason: "PodGone", message });
     }
+    if !reports(grant, READY) && now >= later(grant.spec.approved_at.0, MAKING) {
+        return over("NotMade", "it could not be made in time");
+    }
     if seen.complete && reports(grant, READY) {
         let lost = children::of(grant)
             .into_iter()
@@ -100,7 +105,8 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
         grant.metadata.generation,
         now,
     );
-    Plan { make: make.collect(), status: Some(status), wake: Some(until), ..Plan::default() }
+    let wake = until.min(later(grant.spec.approved_at.0, MAKING));
+    Plan { make: make.collect(), status: Some(status), wake: Some(wake), ..Plan::default() }
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {

@@ -136,6 +136,7 @@ fn reason_word(reason: &str) -> &'static str {
         "Deleted" => "Deleted",
         "PodGone" => "PodGone",
         "PartMissing" => "PartMissing",
+        "NotMade" => "NotMade",
         _ => "Ended",
     }
 }

@@ -1,0 +1,127 @@
+//! Which objects are looked at when something happens: watch events in, names to reconcile out.
+
+use futures::{Stream, StreamExt as _};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
+use kube::{Api, Resource, ResourceExt as _};
+use oz_shared::names::{SessionKind, grant_name};
+use oz_shared::{AccessRequest, Grant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Where to say that an object is to be looked at. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Triggers {
+    requests: Store<AccessRequest>,
+    grants: Store<Grant>,
+    to_requests: UnboundedSender<ObjectRef<AccessRequest>>,
+    to_grants: UnboundedSender<ObjectRef<Grant>>,
+    /// Names of grants of which something may be left though they are gone.
+    to_sweep: UnboundedSender<String>,
+}
+
+impl Triggers {
+    /// The triggers, and what they bring: requests and grants to reconcile, grant names to sweep after.
+    pub(crate) fn new(
+        requests: Store<AccessRequest>,
+        grants: Store<Grant>,
+    ) -> (
+        Self,
+        impl Stream<Item = ObjectRef<AccessRequest>> + Send,
+        impl Stream<Item = ObjectRef<Grant>> + Send,
+        impl Stream<Item = String> + Send,
+    ) {
+        let (to_requests, r) = unbounded_channel();
+        let (to_grants, g) = unbounded_channel();
+        let (to_sweep, s) = unbounded_channel();
+        (Self { requests, grants, to_requests, to_grants, to_sweep }, stream(r), stream(g), stream(s))
+    }
+
+    /// A request came, changed or went: itself and its grant.
+    pub(crate) fn request(&self, event: &Event<AccessRequest>) {
+        match event {
+            Event::Apply(request) | Event::Delete(request) => {
+                let _ = self.to_requests.send(ObjectRef::from_obj(request));
+                let grant = grant_name(SessionKind::Pods, &request.uid().unwrap_or_default());
+                let _ = self.to_grants.send(ObjectRef::new(&grant));
+            }
+            Event::InitDone => self.everything(),
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+
+    /// A grant came, changed or went: itself, its request, and what it may have left.
+    pub(crate) fn grant(&self, event: &Event<Grant>) {
+        match event {
+            Event::Apply(grant) | Event::Delete(grant) => {
+                let _ = self.to_grants.send(ObjectRef::from_obj(grant));
+                let request = &grant.spec.request;
+                let _ = self.to_requests.send(ObjectRef::new(&request.name).within(&request.namespace));
+                if matches!(event, Event::Delete(_)) {
+                    let _ = self.to_sweep.send(grant.name_any());
+                }
+            }
+            Event::InitDone => self.everything(),
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+
+    /// A labelled object came, changed or went; without a name, any may have.
+    pub(crate) fn part(&self, grant: Option<String>) {
+        match grant {
+            Some(name) => {
+                let _ = self.to_grants.send(ObjectRef::new(&name));
+                let _ = self.to_sweep.send(name);
+            }
+            None => self.everything(),
+        }
+    }
+
+    /// A pod that this grant rests on went.
+    pub(crate) fn pod(&self, grant: &Grant) {
+        let _ = self.to_grants.send(ObjectRef::from_obj(grant));
+    }
+
+    /// A watch was interrupted: what it did not tell may have happened to anything.
+    fn everything(&self) {
+        for request in self.requests.state() {
+            let _ = self.to_requests.send(ObjectRef::from_obj(request.as_ref()));
+        }
+        for grant in self.grants.state() {
+            let _ = self.to_grants.send(ObjectRef::from_obj(grant.as_ref()));
+        }
+    }
+}
+
+fn stream<T>(mut receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
+}
+
+/// Keeps a store current for as long as the process lives, and tells of each event after the store knows it.
+pub(crate) async fn watch<K>(
+    api: Api<K>,
+    writer: reflector::store::Writer<K>,
+    told: impl Fn(&Event<K>) + Send,
+) where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + serde::de::DeserializeOwned
+        + 'static,
+{
+    let events = watch_objects(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer);
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => told(&event),
+            Err(error) => {
+                tracing::warn!(error = %crate::report::chain(&error), kind = %K::kind(&()), "watch interrupted");
+            }
+        }
+    }
+}
