@@ -24,6 +24,11 @@ impl Draft {
         Self { files, home }
     }
 
+    /// Whether anything was changed, even if changed back.
+    pub(super) fn changed(&self) -> bool {
+        self.files.iter().any(|(_, sheet)| sheet.changed())
+    }
+
     pub(super) fn into_files(self) -> Vec<(PathBuf, Sheet)> {
         self.files
     }

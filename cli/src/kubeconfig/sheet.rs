@@ -85,6 +85,11 @@ impl Sheet {
         &self.lists[section as usize]
     }
 
+    /// Whether anything was changed.
+    pub(super) fn changed(&self) -> bool {
+        self.changed
+    }
+
     /// The current context; none if it is empty.
     pub(super) fn current(&self) -> Option<&str> {
         self.current.as_ref().and_then(Value::as_str).filter(|name| !name.is_empty())

@@ -123,9 +123,9 @@ impl Store {
         &self,
         mut edit: impl FnMut(&mut Draft) -> Result<T, Error>,
     ) -> Result<(T, Written), Error> {
-        if let Ok((found, mut draft)) = self.read()
+        if let Ok((_, mut draft)) = self.read()
             && let Ok(value) = edit(&mut draft)
-            && render(&found, draft).is_ok_and(|texts| texts.is_empty())
+            && !draft.changed()
         {
             return Ok((value, Written::default()));
         }
