@@ -1,0 +1,99 @@
+//! The objects that the cases send.
+
+use serde_json::{Map, Value, json};
+use support::User;
+
+/// `onto` with the fields of `changes`, deep; null removes.
+pub(crate) fn with(mut onto: Value, changes: &Value) -> Value {
+    merge(&mut onto, changes);
+    onto
+}
+
+fn merge(onto: &mut Value, changes: &Value) {
+    let (Value::Object(onto), Value::Object(changes)) = (&mut *onto, changes) else {
+        *onto = changes.clone();
+        return;
+    };
+    for (key, change) in changes {
+        if change.is_null() {
+            onto.remove(key);
+        } else {
+            merge(onto.entry(key.clone()).or_insert_with(|| Value::Object(Map::new())), change);
+        }
+    }
+}
+
+/// A template; `spec` names what it offers.
+pub(crate) fn template(name: &str, spec: Value) -> Value {
+    let whole = json!({"duration": {"default": "30m", "max": "1h"}});
+    json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "AccessTemplate", "metadata": {"name": name},
+        "spec": with(whole, &spec),
+    })
+}
+
+/// Connections into the pods `app=web`.
+pub(crate) fn exec(connections: &[&str]) -> Value {
+    json!({"pods": {"selector": {"matchLabels": {"app": "web"}}}, "connections": connections})
+}
+
+/// A request for half an hour of `web`.
+pub(crate) fn request(user: &User, name: &str, spec: Value) -> Value {
+    let whole = json!({
+        "template": "web", "reason": "INC-1", "duration": "30m",
+        "requester": {"username": user.username, "uid": user.uid, "groups": user.groups},
+    });
+    json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "AccessRequest", "metadata": {"name": name},
+        "spec": with(whole, &spec),
+    })
+}
+
+/// Someone's yes to this request, for the template in this state.
+pub(crate) fn approval(by: &User, request: &Value, pin: &Value) -> Value {
+    json!({"by": by.username, "decision": "Approve", "request": request["metadata"]["uid"], "template": pin})
+}
+
+/// The JSON patch that adds a decision, pinned to the request's uid.
+pub(crate) fn adding(request: &Value, decision: Value) -> Value {
+    json!([
+        {"op": "test", "path": "/metadata/uid", "value": request["metadata"]["uid"]},
+        {"op": "add", "path": "/spec/decisions/-", "value": decision},
+    ])
+}
+
+/// An owner that does not exist: the garbage collector deletes what has only such.
+pub(crate) fn dangling_owner() -> Value {
+    json!([{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1"}])
+}
+
+/// A pod that ends by itself, as the controller's must.
+pub(crate) fn pod(name: &str, labels: &Value) -> Value {
+    json!({"metadata": {"name": name, "labels": labels}, "spec": {
+        "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1, "activeDeadlineSeconds": 600,
+        "containers": [{"name": "main", "image": "localhost/busybox:1", "imagePullPolicy": "Never",
+            "command": ["sleep", "3600"], "resources": {"requests": {"cpu": "2m"}}}],
+    }})
+}
+
+/// A rule of a Role, for named things.
+pub(crate) fn rule(groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "resourceNames": names, "verbs": verbs})
+}
+
+/// A Role.
+pub(crate) fn role(name: &str, labels: &Value, rules: Value) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": name, "labels": labels}, "rules": rules,
+    })
+}
+
+/// A RoleBinding to a role of this kind and name.
+pub(crate) fn binding(name: &str, labels: &Value, role: (&str, &str), subjects: &[Value]) -> Value {
+    let (kind, role) = role;
+    json!({
+        "metadata": {"name": name, "labels": labels}, "subjects": subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+    })
+}

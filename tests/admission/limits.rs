@@ -1,0 +1,49 @@
+//! Known limits of the gate, pinned so that a change is noticed.
+
+use serde_json::json;
+use support::Call;
+
+use crate::bodies::{adding, approval};
+use crate::table::Expect::{Allowed, Vap};
+use crate::table::Table;
+use crate::world::{Cast, World};
+
+#[tokio::test]
+async fn limits() {
+    let world = World::new("limits", Cast::Certificates).await;
+    world.run_pods().await;
+    let pin = world.offer_web().await;
+    world.offer(crate::bodies::template("other", json!({"exec": crate::bodies::exec(&["exec"])}))).await;
+    let all = world.requests();
+    let spec = json!({"template": "other"});
+    let request = world.must("alice", Call::post(&all, world.request_with("alice", "r1", spec))).await;
+    let mut t = Table::new("known limits", &world);
+    let gone = Call::delete(format!("{}/other", world.templates()));
+    t.case("the named template goes", Allowed, "dave", gone).await;
+    let decision = adding(&request, approval(world.user("bob"), &request, &pin));
+    let decide = || Call::json_patch(format!("{all}/r1"), decision.clone()).dry();
+    let passes =
+        support::eventually("no template is looked at", std::time::Duration::from_secs(20), || async {
+            let answer = world.who("bob").call(decide()).await.map_err(|error| error.to_string())?;
+            if answer.is_success() { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
+    t.fact(
+        "an approval with any pin passes then: the controller refuses it",
+        passes.is_ok(),
+        &format!("{passes:?}"),
+    );
+    let own = Call::post("/api/v1/namespaces/oz-system/serviceaccounts/oz-controller/token", json!({})).dry();
+    t.case(
+        "cluster-wide edit mints the controller's own token (such an edit is cluster-admin anyway)",
+        Allowed,
+        "wide",
+        own,
+    )
+    .await;
+    let body = json!({"metadata": {"name": "web-0", "labels": world.labels()}, "target": {"kind": "Node", "name": "n1"}});
+    let binding = Call::post(world.ns.core("pods/web-0/binding"), body);
+    t.case("a Binding that carries the label", Vap("oz-guard"), "boss", binding).await;
+    t.finish();
+    world.end().await;
+}
