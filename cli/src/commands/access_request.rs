@@ -1,0 +1,348 @@
+//! `oz access-request`
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use oz_shared::request::{Requester, Verdict};
+use oz_shared::template::ReasonPolicy;
+use oz_shared::{AccessRequest, AccessTemplate};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit;
+use crate::kube::{Ask, Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
+use crate::output::Format;
+use crate::session::{self, SessionArgs, admit, enter};
+use crate::signals::Interrupts;
+
+/// How long a decision is waited for unless told otherwise: a template's own limit ends it earlier.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  # A shell in a pod, as soon as someone agrees
+  oz access-request api-exec --pod api-0 --reason INC-42
+
+  # One command; its exit code becomes this program's, and the access ends with it
+  oz access-request api-exec --reason INC-42 --rm -- id
+
+  # Ask now, use it later
+  oz access-request api-exec --reason INC-42 --duration 2h --wait none
+  oz shell access-request-api-exec-7k2pd
+
+  # In a script: wait until it is usable, then use the context it left in the kubeconfig
+  oz access-request api-exec --reason nightly --wait ready -o json";
+
+/// Ask for what a template offers, wait until it is granted, and open a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The template; chosen from a list when left out
+    template: Option<String>,
+    /// The pod that is meant, instead of a ready one
+    #[arg(long)]
+    pod: Option<String>,
+    /// The container that is meant
+    #[arg(long)]
+    container: Option<String>,
+    /// For how long, from the approval on: 45m, 1h30m, 2d
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    duration: Option<SignedDuration>,
+    /// Why, for those who decide and those who read later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Wait for this and stop there, without a shell
+    #[arg(long, value_name = "STATE")]
+    wait: Option<WaitFor>,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    timeout: Option<SignedDuration>,
+    /// Leave the request when the waiting is broken off
+    #[arg(long)]
+    keep: bool,
+    /// Print the request in this form, and open no shell
+    #[arg(short, long, value_name = "FORMAT", conflicts_with = "command")]
+    output: Option<Format>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+/// Where to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum WaitFor {
+    /// Once it is asked for
+    None,
+    /// Once enough people agreed
+    Approved,
+    /// Once it can be used
+    Ready,
+}
+
+impl Args {
+    pub(super) const fn runs_remote_command(&self) -> bool {
+        !self.session.command.is_empty()
+    }
+
+    /// Where to stop without a shell; none: a shell.
+    fn stop(&self) -> Option<WaitFor> {
+        self.wait.or(self.output.map(|_| WaitFor::Ready))
+    }
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    if args.wait.is_some() && args.runs_remote_command() {
+        return Err(Error::usage("--wait stops before a command could run: leave out one of the two"));
+    }
+    let cluster = app.cluster().await?;
+    let (me, template) = tokio::join!(cluster.whoami(), template(app, &cluster, args.template.as_deref()));
+    let (me, (name, template)) = (me?, template?);
+    let ask = ask(&args, app, &cluster, name, template.as_ref()).await?;
+
+    let custody = app.custody.take();
+    let mut interrupts = Interrupts::new()?;
+    let mut named = String::new();
+    let waited = {
+        let work = async {
+            let request = submit(&cluster, &me, &ask, |name| {
+                app.printer.say(&format!("Generating `{name}` CR..."));
+                name.clone_into(&mut named);
+            })
+            .await
+            .map_err(Failure::Unasked)?;
+            wait(&args, app, &cluster, request, template.as_ref()).await.map_err(Failure::Unmet)
+        };
+        tokio::select! {
+            done = work => done,
+            interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
+        }
+    };
+    let request = match waited {
+        Ok(request) => request,
+        Err(failure) => return Err(broken_off(&args, app, &cluster, &named, &me, failure).await),
+    };
+    drop(custody);
+    finish(&args, app, &cluster, &request).await
+}
+
+/// Why nothing came of it.
+enum Failure {
+    Unasked(Fault),
+    Unmet(Ended),
+    Interrupted(crate::signals::Interrupt),
+}
+
+async fn finish(args: &Args, app: &App, cluster: &Cluster, request: &AccessRequest) -> Result<u8, Error> {
+    let Some(stop) = args.stop() else { return enter(app, cluster, request, &args.session).await };
+    if stop == WaitFor::Ready {
+        admit(app, cluster, request, &args.session).await?;
+        if !args.session.no_kubeconfig {
+            let template = cluster.template(&request.spec.template).await.ok();
+            for line in session::kubectl_lines(request, template.as_ref()) {
+                app.printer.say(&format!("  {line}"));
+            }
+        }
+    }
+    // Without -o the bare name: what `oz shell "$(oz access-request … --wait none)"` takes.
+    match args.output {
+        Some(format) => app.printer.data(&format.object(request)?)?,
+        None => app.printer.data(&request.name_any())?,
+    }
+    Ok(exit::DONE)
+}
+
+/// Waits, telling what happens.
+async fn wait(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    request: AccessRequest,
+    template: Option<&AccessTemplate>,
+) -> Result<AccessRequest, Ended> {
+    let goal = match args.stop() {
+        Some(WaitFor::None) => {
+            app.printer.say(&approver_line(app, cluster, &request.name_any()));
+            return Ok(request);
+        }
+        Some(WaitFor::Approved) => Goal::Approved,
+        Some(WaitFor::Ready) | None => Goal::Ready,
+    };
+    let needed = template.map_or(1, |t| t.spec.approvals);
+    if needed > 0 {
+        app.printer.say("Waiting for approval...");
+        app.printer.say(&approver_line(app, cluster, &request.name_any()));
+    }
+    let limit = args.timeout.and_then(|t| Duration::try_from(t).ok()).unwrap_or(PATIENCE);
+    let spinner = spinner(app);
+    let mut told = 0;
+    let waited = until(cluster, request, goal, limit, |now| {
+        for decision in now.spec.decisions.iter().skip(told) {
+            let word = match decision.decision {
+                Verdict::Approve => format!("{} approved ({} of {needed})", decision.by, told + 1),
+                Verdict::Deny => format!("{} denied", decision.by),
+            };
+            spinner.suspend(|| app.printer.say(&word));
+            told += 1;
+        }
+    })
+    .await;
+    spinner.finish_and_clear();
+    waited
+}
+
+fn spinner(app: &App) -> ProgressBar {
+    if !app.ui.interactive() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  (Ctrl-C withdraws)") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
+
+fn approver_line(app: &App, cluster: &Cluster, name: &str) -> String {
+    format!("  to approve: oz approve {name} -n {}{}", cluster.namespace, app.settings.repeat())
+}
+
+/// What becomes of the request when nobody waits for it any more.
+async fn broken_off(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    name: &str,
+    me: &Requester,
+    failure: Failure,
+) -> Error {
+    let (error, withdraws) = match failure {
+        Failure::Unasked(fault) => {
+            // Without an answer it is not known whether the request was made.
+            let unknown = matches!(fault, Fault::Timeout { .. });
+            (Error::from(fault), unknown)
+        }
+        Failure::Unmet(ended) => {
+            let withdraws = matches!(ended, Ended::TimedOut(_));
+            let describe = format!("oz describe {name} -n {} tells more", cluster.namespace);
+            let error = Error::from(ended);
+            (if withdraws { error } else { error.hint(describe) }, withdraws)
+        }
+        Failure::Interrupted(interrupt) => (Error::interrupted(interrupt), true),
+    };
+    if !withdraws || name.is_empty() {
+        return error;
+    }
+    if args.keep {
+        app.printer
+            .say(&format!("The request stays: oz shell {name} -n {} goes on with it.", cluster.namespace));
+        return error;
+    }
+    match withdraw(cluster, name, me).await {
+        Ok(Withdrawn::Deleted) => app.printer.say(&format!("Withdrew {name}.")),
+        Ok(Withdrawn::Released) => app.printer.say(&format!("Released {name}, which had just been granted.")),
+        Ok(Withdrawn::Over) => {}
+        Err(fault) => {
+            let why = Error::from(fault).message;
+            app.printer.warn(&format!("{name} could not be withdrawn: {why}"));
+            app.printer.say(&format!("  end it: oz release {name} -n {}", cluster.namespace));
+        }
+    }
+    error
+}
+
+/// The template by its name, or by choice. Who may ask for one need not be allowed to read it.
+async fn template(
+    app: &App,
+    cluster: &Cluster,
+    name: Option<&str>,
+) -> Result<(String, Option<AccessTemplate>), Error> {
+    if let Some(name) = name {
+        return match cluster.template(name).await {
+            Ok(template) => Ok((name.to_owned(), Some(template))),
+            Err(fault) if fault.code() == Some(403) => Ok((name.to_owned(), None)),
+            Err(fault) if fault.code() == Some(404) => {
+                let error = Error::from(fault);
+                Err(if error.code == exit::USAGE { error.hint(offered(cluster).await) } else { error })
+            }
+            Err(fault) => Err(fault.into()),
+        };
+    }
+    let all = super::templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await?;
+    if all.is_empty() {
+        return Err(Error::usage(format!(
+            "no template in namespace {} is on offer to you",
+            cluster.namespace
+        ))
+        .hint("oz templates -A lists those of other namespaces"));
+    }
+    if !app.ui.interactive() {
+        let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
+        return Err(Error::usage(format!("name a template: one of {}", names.join(", "))));
+    }
+    let lines: Vec<String> =
+        all.iter().map(|t| format!("{}  {}", t.name_any(), t.spec.description)).collect();
+    let template = all[app.ui.select("Which template?", &lines)?].clone();
+    Ok((template.name_any(), Some(template)))
+}
+
+async fn offered(cluster: &Cluster) -> String {
+    let list = super::templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await;
+    match list.unwrap_or_default().as_slice() {
+        [] => "oz templates -A lists what there is".to_owned(),
+        some => format!("there is {}", some.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What to ask for; what is missing is asked for on a terminal.
+async fn ask(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    name: String,
+    template: Option<&AccessTemplate>,
+) -> Result<Ask, Error> {
+    let mut ask = Ask {
+        template: name,
+        duration: args.duration.map(oz_shared::duration::format).unwrap_or_default(),
+        reason: args.reason.clone().unwrap_or_default().trim().to_owned(),
+        pod: args.pod.clone().unwrap_or_default(),
+        container: args.container.clone().unwrap_or_default(),
+    };
+    let wanted = template.is_some_and(|t| t.spec.reason == ReasonPolicy::Required);
+    if wanted && ask.reason.is_empty() {
+        if !app.ui.interactive() {
+            return Err(
+                Error::usage(format!("{} asks for a reason", ask.template)).hint("say why: --reason TEXT")
+            );
+        }
+        ask.reason = app.ui.line("Reason")?;
+    }
+    if ask.pod.is_empty() && app.ui.interactive() && args.template.is_none() {
+        ask.pod = choose_pod(app, cluster, template).await?;
+    }
+    Ok(ask)
+}
+
+/// One of the template's pods, for those who may see them; else, or if it does not matter, none.
+async fn choose_pod(
+    app: &App,
+    cluster: &Cluster,
+    template: Option<&AccessTemplate>,
+) -> Result<String, Error> {
+    let selector = template.and_then(|t| t.spec.exec.as_ref()).and_then(|e| e.pods.selector.as_ref());
+    let Some(selector) = selector else { return Ok(String::new()) };
+    let labels: Vec<String> = selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let with = ListParams::default().labels(&labels.join(","));
+    let Ok(pods) = cluster.call("list pods", api.list(&with)).await else { return Ok(String::new()) };
+    if pods.items.len() < 2 {
+        return Ok(String::new());
+    }
+    let mut names = vec!["any that is ready".to_owned()];
+    names.extend(pods.items.iter().map(ResourceExt::name_any));
+    let choice = app.ui.select("Which pod?", &names)?;
+    Ok(if choice == 0 { String::new() } else { names[choice].clone() })
+}

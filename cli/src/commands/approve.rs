@@ -1,0 +1,75 @@
+//! `oz approve`
+
+use kube::ResourceExt as _;
+use oz_shared::request::Verdict;
+
+use super::describe::{Page, about, terms};
+use crate::app::App;
+use crate::error::Error;
+use crate::exit;
+use crate::kube::{Cluster, decide, is_mine, outcome};
+use crate::target::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  oz approve access-request-api-exec-7k2pd
+  oz approve access-request-api-exec-7k2pd --reason 'on call tonight' -y
+  oz pending -o name | xargs oz approve -y";
+
+/// Say yes to a request, after seeing what would be granted
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The requests
+    #[arg(value_name = "[KIND/]NAME", required = true)]
+    targets: Vec<Target>,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    if !args.yes && !app.ui.interactive() {
+        return Err(Error::usage("without a terminal nobody can be asked whether this is right")
+            .hint("add -y to approve unasked"));
+    }
+    let cluster = app.cluster().await?;
+    for target in &args.targets {
+        approve(&args, app, &cluster, &target.name).await?;
+    }
+    Ok(exit::DONE)
+}
+
+async fn approve(args: &Args, app: &App, cluster: &Cluster, name: &str) -> Result<(), Error> {
+    let request = cluster.request(name).await?;
+    let (me, template) = tokio::join!(cluster.whoami(), cluster.template(&request.spec.template));
+    let me = me?;
+    if let Some(ended) = outcome(&request) {
+        return Err(Error::new(exit::ENDED, format!("there is nothing left to decide: {ended}")));
+    }
+    if request.spec.decisions.iter().any(|d| d.by == me.username && d.decision == Verdict::Approve) {
+        app.printer.say(&format!("You have approved {name} already."));
+        return Ok(());
+    }
+    if is_mine(&request, &me) {
+        return Err(Error::new(exit::DENIED, "denied: you asked for this, so someone else must decide it"));
+    }
+    let template = template?;
+    let mut page = Page::default();
+    about(&mut page, &request);
+    let shown = terms(cluster, &request, Some(&template)).await;
+    page.extend(shown.page);
+    app.printer.say(&page.text());
+    if !args.yes && !app.ui.confirm(&format!("Grant this to {}?", request.spec.requester.username))? {
+        app.printer.say("Nothing was decided.");
+        return Ok(());
+    }
+    let Some(pin) = shown.pin else { return Err(Error::internal("the template has no uid")) };
+    let decided = decide(cluster, &request, &me, Verdict::Approve, args.reason.trim(), pin).await?;
+    let given = decided.spec.decisions.iter().filter(|d| d.decision == Verdict::Approve).count();
+    app.printer.say(&format!("Approved {} ({given} of {}).", decided.name_any(), template.spec.approvals));
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! `oz describe`
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use oz_shared::request::{TemplatePin, Verdict};
+use oz_shared::{AccessRequest, AccessTemplate, Phase};
+
+use crate::app::App;
+use crate::duration::human;
+use crate::error::Error;
+use crate::exit;
+use crate::kube::{Cluster, is_mine, outcome, pod_facts, preview};
+use crate::output::{clean, ends, grant_rules, lends, stamp};
+use crate::session::kubectl_lines;
+use crate::target::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  oz describe access-request-api-exec-7k2pd";
+
+/// Show a request: who asks, who decided, what is granted, and what can be done next
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The request
+    #[arg(value_name = "[KIND/]NAME")]
+    target: Target,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    let request = cluster.request(&args.target.name).await?;
+    let (me, template, events) =
+        tokio::join!(cluster.whoami(), cluster.template(&request.spec.template), events(&cluster, &request));
+    let template = template.ok();
+    let mut page = Page::default();
+    about(&mut page, &request);
+    page.extend(terms(&cluster, &request, template.as_ref()).await.page);
+    decisions(&mut page, &request, template.as_ref());
+    standing(&mut page, &request, &cluster);
+    if !events.is_empty() {
+        page.heading("Events");
+        page.lines(events);
+    }
+    let mine = me.is_ok_and(|me| is_mine(&request, &me));
+    let next = next(&request, template.as_ref(), mine, &cluster, &app.settings.repeat());
+    if !next.is_empty() {
+        page.heading("Next");
+        page.lines(next);
+    }
+    app.printer.data(&page.text())?;
+    Ok(exit::DONE)
+}
+
+/// Lines of a description, each made safe to print.
+#[derive(Debug, Default)]
+pub(super) struct Page(Vec<String>);
+
+/// Where the values begin.
+const INDENT: usize = 12;
+
+impl Page {
+    pub(super) fn field(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.0.push(format!("{:<INDENT$}{}", format!("{name}:"), clean(value)));
+        }
+    }
+
+    pub(super) fn heading(&mut self, name: &str) {
+        self.0.push(format!("{name}:"));
+    }
+
+    pub(super) fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.0.extend(lines.into_iter().map(|line| format!("  {}", clean(&line))));
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.0.join("\n")
+    }
+}
+
+/// Who asks for what, and why.
+pub(super) fn about(page: &mut Page, request: &AccessRequest) {
+    let spec = &request.spec;
+    page.field("Request", &request.name_any());
+    page.field("Namespace", &request.namespace().unwrap_or_default());
+    page.field("Requester", &spec.requester.username);
+    page.field("Reason", if spec.reason.is_empty() { "(none given)" } else { &spec.reason });
+    page.field("Template", &spec.template);
+    page.field("Pod", &spec.pod);
+    page.field("Container", &spec.container);
+}
+
+/// What a decision would be about.
+pub(super) struct TermsShown {
+    /// In words.
+    pub(super) page: Page,
+    /// The template as it was shown.
+    pub(super) pin: Option<TemplatePin>,
+}
+
+/// For how long and what exactly would be granted, as the template reads now.
+pub(super) async fn terms(
+    cluster: &Cluster,
+    request: &AccessRequest,
+    template: Option<&AccessTemplate>,
+) -> TermsShown {
+    let mut page = Page::default();
+    let Some(template) = template else {
+        page.field("Terms", "the template cannot be read, or is gone");
+        return TermsShown { page, pin: None };
+    };
+    let pin = TemplatePin {
+        uid: template.uid().unwrap_or_default(),
+        generation: template.metadata.generation.unwrap_or_default(),
+    };
+    let spec = &template.spec;
+    let default = request.spec.duration.is_empty();
+    page.field("Duration", if default { &spec.duration.default } else { &request.spec.duration });
+    page.field("Lends", &lends(spec));
+    let decided = request.status.as_ref().is_some_and(|s| !s.granted.is_empty());
+    if let (Some(exec), false) = (&spec.exec, decided) {
+        let status_pod = request.status.as_ref().map(|s| s.pod.clone()).unwrap_or_default();
+        let name = if status_pod.is_empty() { request.spec.pod.clone() } else { status_pod };
+        let facts = if name.is_empty() { None } else { read_pod(cluster, request, &name).await };
+        page.heading("Would be granted");
+        match preview(exec, facts.as_ref(), &name, &request.spec.container) {
+            Ok(offer) => {
+                page.lines(offer.words);
+                if facts.is_some() {
+                    page.heading("As RBAC rules");
+                    page.lines(grant_rules(&offer.rules));
+                }
+            }
+            Err(misfit) => page.lines([format!("nothing: {misfit}")]),
+        }
+    }
+    TermsShown { page, pin: Some(pin) }
+}
+
+async fn read_pod(cluster: &Cluster, request: &AccessRequest, name: &str) -> Option<oz_shared::exec::Pod> {
+    let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
+    cluster.call("read the pod", api.get(name)).await.ok().map(|pod| pod_facts(&pod))
+}
+
+fn decisions(page: &mut Page, request: &AccessRequest, template: Option<&AccessTemplate>) {
+    let spec = &request.spec;
+    let given = spec.decisions.iter().filter(|d| d.decision == Verdict::Approve).count();
+    if let Some(template) = template {
+        page.field("Approvals", &format!("{given} of {}", template.spec.approvals));
+    }
+    if !spec.decisions.is_empty() {
+        page.heading("Decisions");
+        page.lines(spec.decisions.iter().map(|d| {
+            let word = match d.decision {
+                Verdict::Approve => "approved",
+                Verdict::Deny => "denied",
+            };
+            let why = if d.reason.is_empty() { String::new() } else { format!(": {}", d.reason) };
+            format!("{} {word}{why}", d.by)
+        }));
+    }
+}
+
+fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
+    let status = request.status.clone().unwrap_or_default();
+    let now = cluster.now();
+    let at =
+        |t: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| t.as_ref().map(|t| stamp(t.0));
+    page.field("Phase", request.phase().as_str());
+    if let Some(ended) = outcome(request) {
+        page.field("Ended", &format!("{} ({ended})", at(&status.ended_at).unwrap_or_default()));
+    }
+    let created = request.metadata.creation_timestamp.as_ref();
+    let age = created.map(|t| format!("{} ({} ago)", stamp(t.0), human(now.duration_since(t.0))));
+    page.field("Asked", &age.unwrap_or_default());
+    page.field("Approved", &at(&status.approved_at).unwrap_or_default());
+    let expires = at(&status.expires_at).map(|t| format!("{t} ({})", ends(request, now)));
+    page.field("Expires", &expires.unwrap_or_default());
+    page.field("Deleted", &at(&status.delete_after).map(|t| format!("after {t}")).unwrap_or_default());
+    page.field(
+        "In pod",
+        &[status.pod.as_str(), status.container.as_str()].join(" ").trim().replace(' ', ", container "),
+    );
+    page.field("Account", &status.account);
+    page.field("Grant", &status.grant);
+    if !status.granted.is_empty() {
+        page.heading("Granted");
+        page.lines(status.granted.clone());
+    }
+    if !status.conditions.is_empty() {
+        page.heading("Conditions");
+        page.lines(status.conditions.iter().map(|c| {
+            let message = if c.message.is_empty() { String::new() } else { format!(": {}", c.message) };
+            format!("{}={} {}{message}", c.type_, c.status, c.reason)
+        }));
+    }
+    let timings: Vec<String> = status.timings.iter().map(|(step, ms)| format!("{step} {ms} ms")).collect();
+    page.field("Timings", &timings.join(", "));
+}
+
+/// What was noted about the request; nothing where that may not be read.
+async fn events(cluster: &Cluster, request: &AccessRequest) -> Vec<String> {
+    let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+    let api: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);
+    let only = format!("involvedObject.uid={}", request.uid().unwrap_or_default());
+    let Ok(list) = cluster.call("list events", api.list(&ListParams::default().fields(&only))).await else {
+        return Vec::new();
+    };
+    let time = |e: &Event| {
+        let series = e.event_time.as_ref().map(|t| t.0);
+        series
+            .or_else(|| e.last_timestamp.as_ref().map(|t| t.0))
+            .or_else(|| e.metadata.creation_timestamp.as_ref().map(|t| t.0))
+    };
+    let mut events = list.items;
+    events.sort_by_key(time);
+    events
+        .iter()
+        .map(|e| {
+            let age = time(e).map(|t| human(cluster.now().duration_since(t))).unwrap_or_default();
+            let text = |t: &Option<String>| t.clone().unwrap_or_default();
+            format!("{age} ago  {}  {}  {}", text(&e.type_), text(&e.reason), text(&e.message))
+        })
+        .collect()
+}
+
+fn next(
+    request: &AccessRequest,
+    template: Option<&AccessTemplate>,
+    mine: bool,
+    cluster: &Cluster,
+    repeat: &str,
+) -> Vec<String> {
+    let name = request.name_any();
+    let at = format!("-n {}{repeat}", request.namespace().unwrap_or_else(|| cluster.namespace.clone()));
+    match (request.phase(), mine) {
+        (Phase::Pending, true) => vec![format!("oz shell {name} {at}"), format!("oz release {name} {at}")],
+        (Phase::Pending, false) => vec![format!("oz approve {name} {at}"), format!("oz deny {name} {at}")],
+        (Phase::Approved | Phase::Active, true) => {
+            let mut lines = vec![format!("oz shell {name} {at}"), format!("oz release {name} {at}")];
+            lines.extend(kubectl_lines(request, template));
+            lines
+        }
+        (Phase::Approved | Phase::Active, false) => vec![format!("oz revoke {name} {at}")],
+        (_, true) => vec![format!("oz access-request {} {at}", request.spec.template)],
+        (_, false) => Vec::new(),
+    }
+}

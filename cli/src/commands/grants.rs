@@ -1,0 +1,64 @@
+//! `oz grants`
+
+use oz_shared::{AccessRequest, Grant, Phase};
+
+use super::list::{self, ListArgs};
+use crate::app::App;
+use crate::error::Error;
+use crate::kube::is_mine;
+
+const EXAMPLES: &str = "\
+Examples:
+  oz grants -A
+  oz grants -A --user alice -o wide";
+
+/// List what is lent now, to whom and until when
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    list: ListArgs,
+    /// Only what this user holds
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    let scope = args.list.scope(&cluster);
+    let here = |grant: &Grant| {
+        scope.is_none_or(|ns| {
+            grant.spec.request.namespace == ns || grant.spec.access.iter().any(|a| a.namespace == ns)
+        }) && args.user.as_ref().is_none_or(|user| grant.spec.holder.username == *user)
+    };
+    let grants = cluster.call("list grants", cluster.grants().list(&args.list.params())).await;
+    match grants {
+        Ok(grants) if !args.list.watch => {
+            let items = grants.items.into_iter().filter(here).collect();
+            list::print(app, &cluster, &args.list, items)
+        }
+        Ok(_) => {
+            list::follow(app, &cluster, &args.list, cluster.grants(), async |grant: &Grant| Ok(here(grant)))
+                .await
+        }
+        Err(fault) if fault.code() == Some(403) => {
+            app.printer
+                .say("You may not list grants (ClusterRole oz-auditor): these are your own active requests.");
+            let me = cluster.whoami().await?;
+            let mine = |request: &AccessRequest| {
+                is_mine(request, &me)
+                    && request.phase() == Phase::Active
+                    && args.user.as_ref().is_none_or(|user| *user == me.username)
+            };
+            let api = cluster.requests(scope);
+            if args.list.watch {
+                return list::follow(app, &cluster, &args.list, api, async |r: &AccessRequest| Ok(mine(r)))
+                    .await;
+            }
+            let mut items = cluster.call("list requests", api.list(&args.list.params())).await?.items;
+            items.retain(mine);
+            list::print(app, &cluster, &args.list, items)
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}

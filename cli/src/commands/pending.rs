@@ -1,0 +1,78 @@
+//! `oz pending`
+
+use std::collections::HashMap;
+
+use kube::ResourceExt as _;
+use oz_shared::request::Requester;
+use oz_shared::{AccessRequest, Phase};
+
+use super::list::{self, ListArgs};
+use crate::app::App;
+use crate::error::Error;
+use crate::kube::Cluster;
+
+const EXAMPLES: &str = "\
+Examples:
+  oz pending -A
+  oz pending -w
+  oz pending -o name | xargs oz approve -y";
+
+/// List the requests that wait for your decision
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    let api = cluster.requests(args.list.scope(&cluster));
+    let mut mine = Mine { me: cluster.whoami().await?, may: HashMap::new() };
+    if args.list.watch {
+        return list::follow(app, &cluster, &args.list, api, async |request: &AccessRequest| {
+            mine.to_decide(&cluster, request).await
+        })
+        .await;
+    }
+    let mut items = Vec::new();
+    for request in cluster.call("list requests", api.list(&args.list.params())).await?.items {
+        if mine.to_decide(&cluster, &request).await? {
+            items.push(request);
+        }
+    }
+    list::print(app, &cluster, &args.list, items)
+}
+
+/// What the user may decide, asked once a template.
+struct Mine {
+    me: Requester,
+    may: HashMap<(String, String), bool>,
+}
+
+impl Mine {
+    async fn to_decide(&mut self, cluster: &Cluster, request: &AccessRequest) -> Result<bool, Error> {
+        if !undecided(request, &self.me) {
+            return Ok(false);
+        }
+        let key = (request.namespace().unwrap_or_default(), request.spec.template.clone());
+        if let Some(may) = self.may.get(&key) {
+            return Ok(*may);
+        }
+        let may = cluster.may("approve", &key.0, &key.1).await?;
+        self.may.insert(key, may);
+        Ok(may)
+    }
+}
+
+/// Does it wait, for someone other than who asks, and who has not spoken yet?
+fn undecided(request: &AccessRequest, me: &Requester) -> bool {
+    let spec = &request.spec;
+    let asked_by_me =
+        spec.requester.username == me.username || (!me.uid.is_empty() && spec.requester.uid == me.uid);
+    request.phase() == Phase::Pending
+        && !spec.released
+        && request.metadata.deletion_timestamp.is_none()
+        && !asked_by_me
+        && !spec.decisions.iter().any(|d| d.by == me.username)
+}

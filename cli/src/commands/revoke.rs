@@ -1,0 +1,220 @@
+//! `oz revoke`
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::ListParams;
+use kube::{Api, Resource, ResourceExt as _};
+use oz_shared::AccessRequest;
+use oz_shared::names::SESSIONS_NAMESPACE;
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit;
+use crate::kube::{Cluster, Fault, context_name, outcome, release, token_in_kubeconfig};
+use crate::target::Target;
+
+/// How long `--verify` waits for everything to be gone: a token is refused within seconds of its account's end.
+const VERIFY: Duration = Duration::from_secs(60);
+/// Between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
+/// Requests in flight at once: each is a connection of its own.
+const AT_ONCE: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  oz revoke access-request-api-exec-7k2pd --reason 'incident is over' --verify
+  oz revoke --user alice -A --verify";
+
+/// Take back what is lent to others, now
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The requests
+    #[arg(value_name = "[KIND/]NAME", required_unless_present = "user", conflicts_with = "user")]
+    targets: Vec<Target>,
+    /// All that this user holds or waits for
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// In all namespaces
+    #[arg(short = 'A', long, requires = "user")]
+    all_namespaces: bool,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Wait until everything is taken back, and prove it
+    #[arg(long)]
+    verify: bool,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    let me = cluster.whoami().await?;
+    let requests = match &args.user {
+        Some(user) => held_by(&args, &cluster, user).await?,
+        None => {
+            let mut requests = Vec::new();
+            for target in &args.targets {
+                requests.push(cluster.request(&target.name).await?);
+            }
+            requests
+        }
+    };
+    if let (true, Some(user)) = (requests.is_empty(), &args.user) {
+        app.printer.say(&format!(
+            "{user} holds nothing{}.",
+            if args.all_namespaces { "" } else { " in this namespace" }
+        ));
+        return Ok(exit::DONE);
+    }
+    // All are ended before any is waited for, and one that fails keeps none of the others.
+    let live = |request: &&AccessRequest| outcome(request).is_none();
+    let ends = requests.iter().filter(live).map(|request| {
+        let (cluster, me, reason) = (&cluster, &me, args.reason.trim());
+        async move { (request, release(cluster, request, me, reason).await) }
+    });
+    let mut failed: Option<Error> = None;
+    for (request, ended) in futures::stream::iter(ends).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        let (name, user) = (request.name_any(), &request.spec.requester.username);
+        match ended {
+            Ok(_) => app.printer.say(&format!("Revoked {name}, held by {user}.")),
+            Err(fault) => {
+                let error = Error::from(fault);
+                app.printer.warn(&format!("{name}, held by {user}, was not revoked: {}", error.message));
+                failed = Some(error);
+            }
+        }
+    }
+    for over in requests.iter().filter(|r| outcome(r).is_some()) {
+        app.printer.say(&format!("{} is over already.", over.name_any()));
+    }
+    if args.verify {
+        for request in &requests {
+            verify(app, &cluster, request).await?;
+        }
+    }
+    failed.map_or(Ok(exit::DONE), Err)
+}
+
+/// Every live request of a user: by the grants where they may be read, as those are what counts, and by the requests.
+async fn held_by(args: &Args, cluster: &Cluster, user: &str) -> Result<Vec<AccessRequest>, Error> {
+    let scope = (!args.all_namespaces).then_some(cluster.namespace.as_str());
+    let params = ListParams::default();
+    let (grants, requests) = (cluster.grants(), cluster.requests(scope));
+    let (grants, requests) = tokio::join!(
+        cluster.call("list grants", grants.list(&params)),
+        cluster.call("list requests", requests.list(&params)),
+    );
+    let mut found: Vec<AccessRequest> = match (&grants, requests) {
+        (_, Ok(list)) => list
+            .items
+            .into_iter()
+            .filter(|r| r.spec.requester.username == user && outcome(r).is_none())
+            .collect(),
+        (Ok(_), Err(_)) => Vec::new(),
+        (Err(_), Err(fault)) => return Err(fault.into()),
+    };
+    for grant in grants.map(|g| g.items).unwrap_or_default() {
+        let spec = &grant.spec.request;
+        let here = scope.is_none_or(|ns| ns == spec.namespace);
+        let known = found.iter().any(|r| r.uid().as_deref() == Some(&spec.uid));
+        if here && !known && grant.spec.holder.username == user && spec.kind == "AccessRequest" {
+            let api = cluster.requests(Some(&spec.namespace));
+            match cluster.call("read the request", api.get(&spec.name)).await {
+                Ok(request) => found.push(request),
+                // Without its request a grant ends by itself.
+                Err(fault) if fault.code() == Some(404) => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Waits until nothing is left, and says for each thing whether that could be seen.
+async fn verify(app: &App, cluster: &Cluster, request: &AccessRequest) -> Result<(), Error> {
+    let (name, namespace) =
+        (request.name_any(), request.namespace().unwrap_or_else(|| cluster.namespace.clone()));
+    let deadline = tokio::time::Instant::now() + VERIFY;
+    let requests = cluster.requests(Some(&namespace));
+    let status = loop {
+        match cluster.call("read the request", requests.get(&name)).await {
+            Ok(now) if outcome(&now).is_some() && now.phase().is_final() => {
+                break now.status.unwrap_or_default();
+            }
+            Err(fault) if fault.code() == Some(404) => break request.status.clone().unwrap_or_default(),
+            Ok(_) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Error::new(exit::NOT_READY, format!("{name} is released, but the controller has not ended it within {} s", VERIFY.as_secs()))
+                .hint("kubectl get pods -n oz-system shows whether the controller runs")
+                .hint(format!("a kubectl delete grant by who holds revoke on grants ends access without it: oz describe {name} -n {namespace}")));
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    app.printer.say(&format!("{name}: ended."));
+    if status.grant.is_empty() {
+        app.printer.say("  nothing had been granted");
+        return Ok(());
+    }
+    let bindings: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), &namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
+    gone(app, cluster, "grant", &cluster.grants(), &status.grant, deadline).await?;
+    if !status.account.is_empty() {
+        gone(app, cluster, "role binding", &bindings, &status.account, deadline).await?;
+        gone(app, cluster, "account", &accounts, &status.account, deadline).await?;
+    }
+    let Some(token) = token_in_kubeconfig(&app.settings, &context_name(&namespace, &name)) else {
+        app.printer.say("  token: none here to try");
+        return Ok(());
+    };
+    let session = cluster.session(&token)?;
+    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(session, &namespace);
+    loop {
+        match cluster.call("try the token", pods.get(&status.pod)).await {
+            Err(fault) if matches!(fault.code(), Some(401 | 403)) => {
+                app.printer.say(&format!("  token: refused ({})", fault.code().unwrap_or_default()));
+                return Ok(());
+            }
+            _ if tokio::time::Instant::now() > deadline => {
+                return Err(Error::new(exit::NOT_READY, format!("the token of {name} still works")));
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Waits until one object is gone; says so, or that it may not be looked at.
+async fn gone<K>(
+    app: &App,
+    cluster: &Cluster,
+    what: &str,
+    api: &Api<K>,
+    name: &str,
+    deadline: tokio::time::Instant,
+) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    loop {
+        match cluster.call(&format!("read the {what}"), api.get(name)).await {
+            Err(fault) if fault.code() == Some(404) => {
+                app.printer.say(&format!("  {what}: gone"));
+                return Ok(());
+            }
+            Err(fault) if fault.code() == Some(403) => {
+                app.printer.say(&format!("  {what}: you may not look"));
+                return Ok(());
+            }
+            Err(fault @ Fault::Api { .. }) => return Err(fault.into()),
+            _ if tokio::time::Instant::now() > deadline => {
+                return Err(Error::new(exit::NOT_READY, format!("the {what} {name} is still there")));
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `oz shell`
+
+use std::time::Duration;
+
+use oz_shared::Phase;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::kube::{Goal, outcome, until};
+use crate::session::{SessionArgs, enter};
+use crate::target::Target;
+
+/// How long a request that is not active yet is waited for.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  oz shell access-request-api-exec-7k2pd
+  oz shell access-request-api-exec-7k2pd -- tail -n 20 /var/log/api.log
+  tar c . | oz shell access-request-api-exec-7k2pd -- tar x -C /tmp";
+
+/// Open a shell, or run a command, under an access that you hold
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The request
+    #[arg(value_name = "[KIND/]NAME")]
+    target: Target,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+impl Args {
+    pub(super) const fn runs_remote_command(&self) -> bool {
+        !self.session.command.is_empty()
+    }
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    let mut request = cluster.request(&args.target.name).await?;
+    if let Some(ended) = outcome(&request) {
+        let again =
+            format!("ask again: oz access-request {} -n {}", request.spec.template, cluster.namespace);
+        return Err(Error::from(ended).hint(again));
+    }
+    if request.phase() != Phase::Active {
+        app.printer.say("Waiting for approval...");
+        request = until(&cluster, request, Goal::Ready, PATIENCE, |_| ()).await?;
+    }
+    enter(app, &cluster, &request, &args.session).await
+}

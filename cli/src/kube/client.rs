@@ -1,0 +1,312 @@
+//! The cluster: which one, as whom, and every request to it under a time limit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::core::Status;
+use kube::{Api, Client, Config};
+use oz_client::ServerClock;
+use oz_shared::request::Requester;
+use oz_shared::{AccessRequest, AccessTemplate, Grant};
+
+use crate::settings::{Settings, kubeconfig_variable};
+
+/// Why the API server did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The kubeconfig cannot be used.
+    #[error("failed to use the kubeconfig: {0}")]
+    Config(String),
+    /// The credential in it cannot be used, or its plugin failed.
+    #[error("failed to use your credential: {0}")]
+    Credential(String),
+    /// The API server's answer is no.
+    #[error("failed to {doing}: {}", status.message)]
+    Api {
+        /// What was tried.
+        doing: String,
+        /// The answer.
+        status: Box<Status>,
+    },
+    /// No answer in time.
+    #[error("the cluster did not answer within {} s: failed to {doing}", after.as_secs())]
+    Timeout {
+        /// What was tried.
+        doing: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// No connection, or it broke.
+    #[error("the cluster cannot be reached: failed to {doing}: {cause}")]
+    Unreachable {
+        /// What was tried.
+        doing: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The answer is none that can be understood.
+    #[error("failed to {doing}: {cause}")]
+    Protocol {
+        /// What was tried.
+        doing: String,
+        /// Why not.
+        cause: String,
+    },
+}
+
+impl Fault {
+    /// The HTTP status of a refusal.
+    pub(crate) fn code(&self) -> Option<u16> {
+        match self {
+            Self::Api { status, .. } => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// kube's error, with what was being done.
+    pub(crate) fn of(doing: &str, error: kube::Error) -> Self {
+        let doing = doing.to_owned();
+        match error {
+            kube::Error::Api(status) => Self::Api { doing, status },
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
+                Self::Unreachable { doing, cause: causes(&error) }
+            }
+            kube::Error::Auth(_) => Self::Credential(causes(&error)),
+            other => Self::Protocol { doing, cause: causes(&other) },
+        }
+    }
+}
+
+/// The innermost cause, which is the one that says something: `Connection refused`.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    innermost.to_string()
+}
+
+/// One cluster, reached as the user.
+pub(crate) struct Cluster {
+    /// The user's own client.
+    pub(crate) client: Client,
+    /// The API server's clock.
+    pub(crate) clock: ServerClock,
+    /// The namespace that counts.
+    pub(crate) namespace: String,
+    /// From a pod's own account rather than a kubeconfig?
+    pub(crate) in_pod: bool,
+    config: Config,
+    timeout: Duration,
+}
+
+impl Cluster {
+    /// Reads the kubeconfig, or the pod's own credential where there is none.
+    ///
+    /// # Errors
+    /// [`Fault::Config`] and [`Fault::Credential`].
+    pub(crate) async fn connect(settings: &Settings) -> Result<Self, Fault> {
+        let (mut config, in_pod) = configuration(settings).await?;
+        config.default_retry = false;
+        config.connect_timeout = Some(settings.request_timeout.min(Duration::from_secs(10)));
+        if let Some(user) = &settings.impersonate {
+            config.auth_info.impersonate = Some(user.clone());
+            config.auth_info.impersonate_uid.clone_from(&settings.impersonate_uid);
+            config.auth_info.impersonate_groups =
+                (!settings.impersonate_groups.is_empty()).then(|| settings.impersonate_groups.clone());
+        }
+        let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let (client, clock) = client(config.clone())?;
+        Ok(Self { client, clock, namespace, in_pod, config, timeout: settings.request_timeout })
+    }
+
+    /// One request to the API server, under the time limit.
+    ///
+    /// # Errors
+    /// The API server's refusal, or that there was no answer.
+    pub(crate) async fn call<T>(
+        &self,
+        doing: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Fault> {
+        match tokio::time::timeout(self.timeout, request).await {
+            Ok(answer) => answer.map_err(|error| Fault::of(doing, error)),
+            Err(_) => Err(Fault::Timeout { doing: doing.to_owned(), after: self.timeout }),
+        }
+    }
+
+    /// The time by the API server's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The API server's address, as it is written into a kubeconfig.
+    pub(crate) fn server(&self) -> String {
+        self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
+    }
+
+    /// How the API server is reached, apart from who asks.
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A client of the same server that acts under `token` and nothing else: neither the user's certificate, nor
+    /// plugin, nor impersonation goes with it.
+    ///
+    /// # Errors
+    /// [`Fault::Config`].
+    pub(crate) fn session(&self, token: &str) -> Result<Client, Fault> {
+        let mut config = self.config.clone();
+        config.auth_info = AuthInfo::default();
+        config.headers.clear();
+        let bearer = serde_json::json!({ "token": token });
+        config.auth_info = serde_json::from_value(bearer).map_err(|e| Fault::Config(e.to_string()))?;
+        Ok(client(config)?.0)
+    }
+
+    /// The requests of a namespace, or of all.
+    pub(crate) fn requests(&self, namespace: Option<&str>) -> Api<AccessRequest> {
+        match namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// The templates of a namespace, or of all.
+    pub(crate) fn templates(&self, namespace: Option<&str>) -> Api<AccessTemplate> {
+        match namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// All grants.
+    pub(crate) fn grants(&self) -> Api<Grant> {
+        Api::all(self.client.clone())
+    }
+
+    /// A request of this namespace.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn request(&self, name: &str) -> Result<AccessRequest, Fault> {
+        let doing = format!("read request {name} in namespace {}", self.namespace);
+        self.call(&doing, self.requests(Some(&self.namespace)).get(name)).await
+    }
+
+    /// A template of this namespace.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn template(&self, name: &str) -> Result<AccessTemplate, Fault> {
+        let doing = format!("read template {name} in namespace {}", self.namespace);
+        self.call(&doing, self.templates(Some(&self.namespace)).get(name)).await
+    }
+
+    /// Who the user is to the API server.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub(crate) async fn whoami(&self) -> Result<Requester, Fault> {
+        let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let (question, with) = (SelfSubjectReview::default(), PostParams::default());
+        let answer = self.call("ask who you are", api.create(&with, &question)).await?;
+        let info = answer.status.and_then(|s| s.user_info).unwrap_or_default();
+        Ok(Requester {
+            username: info.username.unwrap_or_default(),
+            uid: info.uid.unwrap_or_default(),
+            groups: info.groups.unwrap_or_default(),
+        })
+    }
+
+    /// May the user do this with a template? An empty name asks for all of them.
+    ///
+    /// # Errors
+    /// The API server does not say.
+    pub(crate) async fn may(&self, verb: &str, namespace: &str, template: &str) -> Result<bool, Fault> {
+        let attributes = ResourceAttributes {
+            group: Some(oz_shared::GROUP.to_owned()),
+            resource: Some("accesstemplates".to_owned()),
+            namespace: Some(namespace.to_owned()),
+            name: (!template.is_empty()).then(|| template.to_owned()),
+            verb: Some(verb.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() },
+            ..SelfSubjectAccessReview::default()
+        };
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let with = PostParams::default();
+        let answer = self.call("ask what you may do", api.create(&with, &review)).await?;
+        Ok(answer.status.is_some_and(|s| s.allowed))
+    }
+}
+
+fn client(config: Config) -> Result<(Client, ServerClock), Fault> {
+    oz_client::client(config).map_err(|error| match error {
+        oz_client::Error::Kube(error @ kube::Error::Auth(_)) => Fault::Credential(causes(&error)),
+        other => Fault::Config(causes(&other)),
+    })
+}
+
+async fn configuration(settings: &Settings) -> Result<(Config, bool), Fault> {
+    let kubeconfig = read(settings)?;
+    let nothing = kubeconfig.contexts.is_empty() && settings.context.is_none();
+    if nothing && settings.kubeconfig.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        return Config::incluster().map(|c| (c, true)).map_err(|e| Fault::Config(e.to_string()));
+    }
+    if nothing && kubeconfig.current_context.is_none() {
+        return Err(Fault::Config("it names no cluster".to_owned()));
+    }
+    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    let own_proxy =
+        kubeconfig.clusters.iter().any(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some()));
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(described)?;
+    // kube compares NO_PROXY with the proxy's own address; client-go, and everyone, with the server's.
+    if !own_proxy && config.proxy_url.is_some() && super::proxy::bypassed(&config.cluster_url) {
+        config.proxy_url = None;
+    }
+    Ok((config, false))
+}
+
+/// All files of the kubeconfig, as kubectl merges them; missing ones are left out.
+fn read(settings: &Settings) -> Result<Kubeconfig, Fault> {
+    let paths: Vec<PathBuf> = match (&settings.kubeconfig, kubeconfig_variable()) {
+        (Some(path), _) => vec![path.clone()],
+        (None, Some(list)) => std::env::split_paths(&list).filter(|p| p.exists()).collect(),
+        (None, None) => {
+            let home = dirs::home_dir().map(|home| home.join(".kube").join("config"));
+            home.into_iter().filter(|p| p.exists()).collect()
+        }
+    };
+    let mut all = Kubeconfig::default();
+    for path in paths {
+        all = all.merge(Kubeconfig::read_from(path).map_err(described)?).map_err(described)?;
+    }
+    Ok(all)
+}
+
+/// The token that a context of ours holds in the kubeconfig.
+pub(crate) fn token_in_kubeconfig(settings: &Settings, name: &str) -> Option<String> {
+    let user = read(settings).ok()?.auth_infos.into_iter().find(|user| user.name == name)?;
+    let user = serde_json::to_value(user.auth_info?).ok()?;
+    Some(user.get("token")?.as_str()?.to_owned())
+}
+
+fn described(error: KubeconfigError) -> Fault {
+    Fault::Config(match error {
+        KubeconfigError::CurrentContextNotSet => {
+            "no current context is set; name one with --context".to_owned()
+        }
+        KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,19 @@
+//! What talks to the API server: the cluster as the user's kubeconfig names it, asking, deciding, waiting, minting and
+//! opening a shell. Nothing here prints.
+
+mod access;
+mod ask;
+mod client;
+mod decide;
+mod exec;
+mod proxy;
+mod token;
+mod wait;
+
+pub(crate) use access::{allowed_commands, default_command, pod_facts, preview, source_in_words};
+pub(crate) use ask::{Ask, Withdrawn, is_mine, submit, withdraw};
+pub(crate) use client::{Cluster, Fault, token_in_kubeconfig};
+pub(crate) use decide::{decide, release};
+pub(crate) use exec::{Conversation, Door, End, How, SessionError, open};
+pub(crate) use token::{Token, context_name, entry, mint};
+pub(crate) use wait::{Ended, Follow, Goal, outcome, until};

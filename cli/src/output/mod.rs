@@ -1,0 +1,14 @@
+//! All that `oz` prints. Data goes to standard output, talk to standard error; what comes from others is never printed
+//! raw.
+
+mod escape;
+mod objects;
+mod printer;
+mod rows;
+mod table;
+
+pub(crate) use escape::clean;
+pub(crate) use objects::Format;
+pub(crate) use printer::{Printer, color_wanted};
+pub(crate) use rows::{Listed, ends, grant_rules, lends, stamp};
+pub(crate) use table::Table;
