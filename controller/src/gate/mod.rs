@@ -2,12 +2,12 @@
 //! nothing is granted unless dry runs that must be refused are refused, each by its own policy in its present revision.
 //!
 //! What was seen holds until any of the policies or bindings changes, as their watches tell, and for five minutes at
-//! most. Nothing is asked while nothing is to be granted.
+//! most. After a change nothing is granted until every API server must have noticed it: a refusal in between may come
+//! from what stood before. Nothing is asked while nothing is to be granted.
 
 mod probes;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, future::ready};
@@ -19,7 +19,6 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
-use tokio::sync::Mutex;
 
 /// The policies that must be there, each with its bindings.
 pub(crate) const POLICIES: [(&str, &[&str]); 10] = [
@@ -37,6 +36,8 @@ pub(crate) const POLICIES: [(&str, &[&str]); 10] = [
 
 /// How long a successful probe holds while nothing is seen to change.
 const HOLDS: Duration = Duration::from_secs(300);
+/// How long an API server may work by what stood before a change: it looks once a second.
+const SETTLES: Duration = Duration::from_secs(2);
 /// The label that the gate's objects carry, so that the watches see no others.
 const PART_OF_OZ: &str = "app.kubernetes.io/part-of=oz";
 
@@ -60,19 +61,20 @@ struct Inner {
     client: Client,
     policies: Store<PartialObjectMeta<ValidatingAdmissionPolicy>>,
     bindings: Store<PartialObjectMeta<ValidatingAdmissionPolicyBinding>>,
-    /// Counts every event of both watches.
-    changes: Arc<AtomicU64>,
-    /// When, and at which count, all probes were last refused.
-    seen: Mutex<Option<(Instant, u64)>>,
+    /// When a watch last told of anything.
+    changed: Arc<Mutex<Instant>>,
+    /// When the probes were last asked that were all refused. Held while probing, so that one does it for all.
+    refused: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Gate {
     /// The gate, and the work of watching it, which must be driven.
     pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = ()> + Send + 'static) {
-        let changes = Arc::new(AtomicU64::new(0));
-        let (policies, p) = watched(client, &changes);
-        let (bindings, b) = watched(client, &changes);
-        let inner = Inner { client: client.clone(), policies, bindings, changes, seen: Mutex::new(None) };
+        let changed = Arc::new(Mutex::new(Instant::now()));
+        let (policies, p) = watched(client, &changed);
+        let (bindings, b) = watched(client, &changed);
+        let refused = tokio::sync::Mutex::new(None);
+        let inner = Inner { client: client.clone(), policies, bindings, changed, refused };
         (Self(Arc::new(inner)), futures::stream::select(p, b))
     }
 
@@ -87,16 +89,18 @@ impl Gate {
             Ok(since) => since,
             Err(missing) => return State::Open(missing),
         };
-        let mut seen = self.0.seen.lock().await;
-        let changes = self.0.changes.load(Ordering::SeqCst);
-        let holds = seen.is_some_and(|(at, count)| count == changes && at.elapsed() < HOLDS);
-        if !holds {
-            *seen = None;
+        let mut refused = self.0.refused.lock().await;
+        let changed = *self.0.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed.elapsed() < SETTLES {
+            return State::Open("a policy or binding of the gate changed a moment ago".to_owned());
+        }
+        if !refused.is_some_and(|at| at > changed && at.elapsed() < HOLDS) {
+            *refused = None;
+            let asked = Instant::now();
             if let Err(hole) = probes::all(&self.0.client).await {
                 return State::Open(hole);
             }
-            // A change during the probes leaves the old count here, and so the next call probes again.
-            *seen = Some((Instant::now(), changes));
+            *refused = Some(asked);
         }
         State::Enforced { since }
     }
@@ -129,7 +133,7 @@ where
 
 fn watched<K>(
     client: &Client,
-    changes: &Arc<AtomicU64>,
+    changed: &Arc<Mutex<Instant>>,
 ) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = ()> + Send + use<K>)
 where
     K: Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
@@ -142,12 +146,12 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let changes = changes.clone();
+    let changed = changed.clone();
     let stream = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), watcher::Config::default().labels(PART_OF_OZ))
         .default_backoff()
         .reflect(writer)
         .filter_map(move |event| {
-            changes.fetch_add(1, Ordering::SeqCst);
+            *changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             if let Err(error) = event {
                 tracing::warn!(error = %crate::report::chain(&error), kind = %<K as Resource>::kind(&()), "watch interrupted");
             }

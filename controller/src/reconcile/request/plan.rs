@@ -22,7 +22,7 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(168);
 /// A policy is live about a second after it is written: what was asked sooner may have passed it by.
 const POLICY_DELAY: SignedDuration = SignedDuration::from_secs(2);
 /// How soon a closed gate is looked at again.
-const GATE_RETRY: SignedDuration = SignedDuration::from_secs(2);
+const GATE_RETRY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Everything that one pass over a request will do.
 #[derive(Debug, Clone, Default, PartialEq)]
