@@ -192,11 +192,11 @@ fn rbac_sentence(message: &str) -> Option<(String, &'static str)> {
     let (resource, rest) = rest.strip_prefix("resource \"")?.split_once('"')?;
     let place = match rest.split_once("in the namespace \"").and_then(|(_, n)| n.split_once('"')) {
         Some((namespace, _)) => format!("in namespace {namespace}"),
-        None => "in the whole cluster".to_owned(),
+        None => "in all namespaces".to_owned(),
     };
     let role = match resource {
         "grants" => "the ClusterRole oz-auditor",
-        "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester there",
+        "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester or oz-approver",
         _ => "the right to",
     };
     Some((format!("{user} may not {verb} {resource} {place}"), role))

@@ -51,11 +51,6 @@ impl Printer {
         self.talk("", "", text);
     }
 
-    /// A line that matters more than the rest.
-    pub(crate) fn strong(&self, text: &str) {
-        self.talk("\x1b[1m", "", text);
-    }
-
     /// Something went wrong that does not stop the command.
     pub(crate) fn warn(&self, text: &str) {
         self.talk("\x1b[33m", "warning: ", text);
@@ -92,11 +87,7 @@ impl Printer {
         }
         let mut err = std::io::stderr().lock();
         let _ = if self.color && !style.is_empty() {
-            // The colour covers the label, or the text where there is none.
-            match label {
-                "" => write!(err, "{style}{text}\x1b[0m{end}"),
-                label => write!(err, "{style}{label}\x1b[0m{text}{end}"),
-            }
+            write!(err, "{style}{label}\x1b[0m{text}{end}")
         } else {
             write!(err, "{label}{text}{end}")
         };

@@ -46,9 +46,9 @@ impl Table {
             *width = (*width).max(found);
         }
         for (column, width) in table.column_iter_mut().zip(&self.widths) {
-            column.set_padding((0, 2));
+            column.set_padding((0, 3));
             // The width of a column counts its padding.
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + 2)));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + 3)));
         }
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         lines.join("\n")
