@@ -184,6 +184,17 @@ async fn connections(cast: Cast) {
     t.case("pods/proxy even with a stray wide binding", CONNECT, "s1", web.call("proxy")).await;
     let services = Call::connect(world.ns.core("services/x/proxy"));
     t.case("services/proxy likewise", CONNECT, "s1", services).await;
+    let everywhere = crate::setup::own("tests-stray-nodes");
+    let nodes = json!([{"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}]);
+    if cast == Cast::Certificates {
+        let admin = world.who("admin");
+        support::rights::cluster_role(admin, &everywhere, nodes).await.unwrap();
+        let subject = [account(SESSIONS_NAMESPACE, &s1)];
+        support::rights::bind_everywhere(admin, &everywhere, &everywhere, &subject).await.unwrap();
+        let proxy = json!({"verb": "get", "resource": "nodes", "subresource": "proxy", "name": "n1"});
+        support::rights::until(admin, world.user("s1"), proxy, true).await.unwrap();
+        t.case("nodes/proxy likewise", CONNECT, "s1", Call::connect("/api/v1/nodes/n1/proxy/pods")).await;
+    }
     let stray = Call::delete(world.ns.rbac("rolebindings/stray"));
     t.case("  the stray binding goes", Allowed, "admin", stray).await;
     t.case("dave (not a session) execs as he likes", Allowed, "dave", main(&["ls"])).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::{Call, User};
 
 use crate::bodies::{approval, dangling_owner, exec, request, template, with};
-use crate::table::Expect::{Allowed, Crd, NoTemplate, Rbac, Refused, Vap};
+use crate::table::Expect::{Allowed, Crd, NoTemplate, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{Cast, World};
 
@@ -45,7 +45,7 @@ async fn for_oneself(cast: Cast) {
     t.case("forged requester, dry run", CREATE, "alice", post(as_bob()).dry()).await;
     t.case("forged requester by masters", CREATE, "root", post(world.request("alice", "f"))).await;
     t.case("forged requester by server-side apply", CREATE, "alice", apply("f", as_bob()).force()).await;
-    t.case("forged requester by the controller", Refused, "ctl", post(world.request("alice", "f"))).await;
+    t.case("forged requester by the controller", Rbac, "ctl", post(world.request("alice", "f"))).await;
     t.case("forged groups", CREATE, "alice", post(world.request("alice-lead", "f"))).await;
     t.case("groups left out", CREATE, "alice", by("alice", json!({"requester": {"groups": []}}))).await;
     t.case("forged uid", CREATE, "alice", post(world.request("namesake", "f"))).await;

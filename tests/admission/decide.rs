@@ -1,10 +1,10 @@
 //! Deciding: by another, in one's own name, once, for this request and this state of the template.
 
 use serde_json::{Value, json};
-use support::{Call, User};
+use support::{Call, Identity, User};
 
 use crate::bodies::{adding, approval, dangling_owner, exec, template, with};
-use crate::table::Expect::{Allowed, AnyVap, Crd, Rbac, Refused, Vap};
+use crate::table::Expect::{Allowed, AnyVap, Code, Crd, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{Cast, World};
 
@@ -69,7 +69,7 @@ async fn decide(cast: Cast) {
     t.case("bob with a twin key", Crd, "bob", patch(list(json!([yes("bob"), yes("bob")])))).await;
     t.case(
         "bob decides nothing: null list",
-        Refused,
+        Crd,
         "bob",
         Call::merge(&path, json!({"spec": {"decisions": [null]}})),
     )
@@ -84,7 +84,7 @@ async fn decide(cast: Cast) {
     t.case("bob approves and changes the pod in one patch", Crd, "bob", and(pod)).await;
     let owner = json!({"op": "add", "path": "/metadata/ownerReferences", "value": dangling_owner()});
     t.case("bob approves and plants an owner in one patch", UPDATE, "bob", and(owner)).await;
-    t.case("bob approves for another request's uid by its patch", Refused, "bob", {
+    t.case("bob approves for another request's uid by its patch", Code(422), "bob", {
         let mut operations = adding(&r1, yes("bob"));
         operations[0]["value"] = json!("other");
         patch(operations)
@@ -168,7 +168,12 @@ async fn by_accounts(t: &mut Table<'_>, world: &World, pin: &Value, bot_pin: &Va
 async fn decide_through_accounts_of_the_namespace() {
     let mut world = World::new("accounts", Cast::Certificates).await;
     let pin = world.offer_web().await;
-    world.ns.bind("dave-asks", "oz-requester", &[support::rights::user("dave")]).await.unwrap();
+    let lab = crate::setup::lab().await.unwrap();
+    let pipeline = Identity::from_kubeconfig(&lab.kubeconfig("pipeline")).await.unwrap();
+    let by_name = support::rights::user(&pipeline.user().username);
+    world.meet("pipeline", pipeline);
+    world.ns.bind("pipeline-decides", "oz-approver", std::slice::from_ref(&by_name)).await.unwrap();
+    world.ns.bind("dave-asks", "oz-requester", &[support::rights::user("dave"), by_name]).await.unwrap();
     world.until_may("dave", "request", "ozaccess.io", "accesstemplates", true).await;
     let request = world.must("dave", Call::post(world.requests(), world.request("dave", "r"))).await;
     let token = world.who("dave").mint(&world.ns.name, "ci", 600).await.unwrap();
@@ -184,7 +189,16 @@ async fn decide_through_accounts_of_the_namespace() {
     t.case("dave approves his own", UPDATE, "dave", yes("dave")).await;
     t.case("dave approves it by a token he minted", TEMPLATE, "minted", yes("ci")).await;
     t.case("dave approves it by impersonation", TEMPLATE, "dave-as-ci", yes("ci")).await;
-    t.case("dave impersonates a person", Refused, "dave-as-carol", yes("carol")).await;
+    t.case("dave impersonates a person", Rbac, "dave-as-carol", yes("carol")).await;
+    t.case("the pipeline approves it", TEMPLATE, "pipeline", yes("pipeline")).await;
+    t.case("the pipeline asks for itself", Allowed, "pipeline", {
+        Call::post(world.requests(), world.request("pipeline", "rp"))
+    })
+    .await;
+    t.case("the pipeline asks for dave", Vap("oz-request-create"), "pipeline", {
+        Call::post(world.requests(), world.request("dave", "rp2"))
+    })
+    .await;
     t.case("bob approves it", Allowed, "bob", yes("bob")).await;
     t.finish();
     world.end().await;

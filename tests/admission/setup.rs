@@ -105,11 +105,27 @@ fn afterwards(lab: &Lab, replicas: i64) -> Afterwards {
         .then(kubectl(
             &[
                 &sessions[..],
-                &["delete", "rolebindings,roles,serviceaccounts", "-l", &ours, "--ignore-not-found"],
+                &[
+                    "delete",
+                    "rolebindings,roles,serviceaccounts",
+                    "-l",
+                    &ours,
+                    "--wait=false",
+                    "--ignore-not-found",
+                ],
             ]
             .concat(),
         ))
-        .then(kubectl(&["--as", CONTROLLER_USERNAME, "delete", "grants", "-l", &ours, "--ignore-not-found"]))
+        .then(kubectl(&[
+            "--as",
+            CONTROLLER_USERNAME,
+            "delete",
+            "grants",
+            "-l",
+            &ours,
+            "--wait=false",
+            "--ignore-not-found",
+        ]))
         .then(kubectl(&[
             "-n",
             SYSTEM_NAMESPACE,

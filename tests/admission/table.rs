@@ -17,12 +17,11 @@ pub(crate) enum Expect {
     Rbac,
     /// The binding of oz-request-template refuses, in the API server's words, since there is no template at all.
     NoTemplate,
-    /// Refused by something that is no part of the gate, or by more than one.
-    Refused,
+    /// Refused with this code by what is no part of the gate.
     Code(u16),
 }
 
-use Expect::{AnyVap, Crd, NoTemplate, Rbac, Refused, Vap};
+use Expect::{AnyVap, Crd, NoTemplate, Rbac, Vap};
 
 impl Expect {
     fn holds(self, outcome: &Outcome) -> bool {
@@ -33,10 +32,6 @@ impl Expect {
             | (Rbac, Outcome::Rbac) => true,
             (Vap(name), Outcome::Policy(by)) => name == by,
             (NoTemplate, Outcome::PolicyFault(by, code)) => by == "oz-request-template" && *code == 422,
-            // Being refused by a fault of ours, or for want of the thing itself, is no refusal.
-            (Refused, outcome) => {
-                !matches!(outcome, Outcome::Allowed | Outcome::PolicyFault(..) | Outcome::Other(409 | 500..))
-            }
             (Expect::Code(code), Outcome::Other(got)) => code == *got,
             _ => false,
         }
