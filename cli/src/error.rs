@@ -121,7 +121,7 @@ fn api(doing: &str, status: &Status) -> Error {
             Error::internal("Oz is not installed on this cluster, or not in this version")
                 .hint("oz install, by an administrator of the cluster")
         }
-        404 => Error::usage(format!("failed to {doing}: {}", not_found(status))),
+        404 => Error::usage(not_found(doing, status)),
         409 => Error::internal(format!("failed to {doing}: {message}")).hint("try again"),
         422 => Error::new(exit::DENIED, invalid(message)),
         429 | 502..=504 => Error::new(
@@ -140,11 +140,12 @@ fn no_such_kind(status: &Status) -> bool {
             || status.message.contains("page not found"))
 }
 
-fn not_found(status: &Status) -> String {
+fn not_found(doing: &str, status: &Status) -> String {
+    let place = doing.find(" in namespace ").map_or("", |at| &doing[at..]);
     match status.details.as_ref().map(|d| (d.kind.as_str(), d.name.as_str())) {
-        Some(("accessrequests", name)) if !name.is_empty() => format!("there is no request {name} here"),
-        Some(("accesstemplates", name)) if !name.is_empty() => format!("there is no template {name} here"),
-        _ => status.message.clone(),
+        Some(("accessrequests", name)) if !name.is_empty() => format!("there is no request {name}{place}"),
+        Some(("accesstemplates", name)) if !name.is_empty() => format!("there is no template {name}{place}"),
+        _ => format!("failed to {doing}: {}", status.message),
     }
 }
 

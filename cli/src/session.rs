@@ -13,8 +13,8 @@ use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{
-    Cluster, Conversation, Door, End, Follow, How, Token, allowed_commands, context_name, default_command,
-    entry, mint, open, release,
+    Cluster, Conversation, Door, End, Follow, How, SessionError, Token, allowed_commands, context_name,
+    default_command, entry, is_rbac_refusal, mint, open, release,
 };
 use crate::output::stamp;
 use crate::signals::Interrupts;
@@ -47,8 +47,10 @@ pub(crate) async fn admit(
     request: &AccessRequest,
     args: &SessionArgs,
 ) -> Result<Token, Error> {
-    let token = mint(cluster, request).await?;
-    if !args.no_kubeconfig && !(cluster.in_pod && app.settings.kubeconfig.is_none()) {
+    let token = mint(cluster, request).await.map_err(|error| not_the_holder(request, error))?;
+    // In a pod that acts by its own account a kubeconfig would get into the way of kubectl's own defaults.
+    let unwanted = cluster.in_pod && app.settings.kubeconfig.is_none();
+    if !args.no_kubeconfig && !unwanted {
         let entry = entry(cluster, request, &token);
         let now = cluster.now();
         let written = app.settings.store().and_then(|store| {
@@ -68,6 +70,18 @@ pub(crate) async fn admit(
         }
     }
     Ok(token)
+}
+
+/// Only the holder's own role lets him mint.
+fn not_the_holder(request: &AccessRequest, error: SessionError) -> Error {
+    let refused = matches!(&error, SessionError::Fault(fault) if is_rbac_refusal(fault));
+    let error = Error::from(error);
+    if !refused {
+        return error;
+    }
+    let holder = &request.spec.requester.username;
+    Error::new(exit::DENIED, format!("denied: this access is lent to {holder}, who alone can use it"))
+        .hint(format!("oz access-request {} asks for one of your own", request.spec.template))
 }
 
 /// Takes a request's context out of the kubeconfig.
@@ -108,15 +122,17 @@ fn way_in(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> R
             (false, true) => Ok(None),
         };
     }
-    if !command.is_empty() {
-        return Ok(Some(How::Exec(command.to_vec())));
-    }
     let allowed = template.map(|t| allowed_commands(&t.spec)).unwrap_or_default();
     let typed: Vec<String> = allowed.iter().map(|argv| argv.join(" ")).collect();
+    if !command.is_empty() && (allowed.is_empty() || allowed.iter().any(|argv| argv == command)) {
+        return Ok(Some(How::Exec(command.to_vec())));
+    }
     Ok(Some(How::Exec(match allowed {
         [] => default_command(),
-        [only] => only.clone(),
-        several if app.ui.interactive() => several[app.ui.select("Which command?", &typed)?].clone(),
+        [only] if command.is_empty() => only.clone(),
+        several if app.ui.interactive() && command.is_empty() => {
+            several[app.ui.select("Which command?", &typed)?].clone()
+        }
         _ => {
             let mut error = Error::usage("this access allows certain commands only: name one after --");
             for command in typed {
@@ -125,6 +141,15 @@ fn way_in(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> R
             return Err(error);
         }
     })))
+}
+
+/// Would there be a way in, once it is granted? Better said before anyone is asked to approve.
+///
+/// # Errors
+/// The template does not lend that command.
+pub(crate) fn fits(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> Result<(), Error> {
+    let asks_later = app.ui.interactive() && command.is_empty();
+    if asks_later { Ok(()) } else { way_in(app, template, command).map(drop) }
 }
 
 /// Opens a shell on an active request, or runs the command, and says what becomes of the access afterwards. The code is
@@ -215,8 +240,9 @@ pub(crate) async fn enter(
         }
         Err(error) => {
             stay_or_go(app, cluster, request, args, false).await;
+            let lost = matches!(error, SessionError::Lost(_));
             let mut error = Error::from(error);
-            if !args.rm {
+            if lost && !args.rm {
                 error = error.hint(format!(
                     "open it again: oz shell {} -n {}",
                     request.name_any(),

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::kube::{Ask, Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
 use crate::output::Format;
-use crate::session::{self, SessionArgs, admit, enter};
+use crate::session::{self, SessionArgs, admit, enter, fits};
 use crate::signals::Interrupts;
 
 /// How long a decision is waited for unless told otherwise: a template's own limit ends it earlier.
@@ -100,6 +100,9 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let (me, template) = tokio::join!(cluster.whoami(), template(app, &cluster, args.template.as_deref()));
     let (me, (name, template)) = (me?, template?);
+    if args.stop().is_none() {
+        fits(app, template.as_ref(), &args.session.command)?;
+    }
     let ask = ask(&args, app, &cluster, name, template.as_ref()).await?;
 
     let custody = app.custody.take();
@@ -164,7 +167,9 @@ async fn wait(
 ) -> Result<AccessRequest, Ended> {
     let goal = match args.stop() {
         Some(WaitFor::None) => {
-            app.printer.say(&approver_line(app, cluster, &request.name_any()));
+            if template.is_none_or(|t| t.spec.approvals > 0) {
+                app.printer.say(&approver_line(app, cluster, &request.name_any()));
+            }
             return Ok(request);
         }
         Some(WaitFor::Approved) => Goal::Approved,

@@ -17,8 +17,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests
-    #[arg(value_name = "[KIND/]NAME", required = true)]
+    /// The requests: NAME, or accessrequest/NAME
+    #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for who asked
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

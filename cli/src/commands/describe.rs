@@ -23,8 +23,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request
-    #[arg(value_name = "[KIND/]NAME")]
+    /// The request: NAME, or accessrequest/NAME
+    #[arg(value_name = "NAME")]
     target: Target,
 }
 
@@ -132,7 +132,12 @@ pub(super) async fn terms(
         match preview(exec, facts.as_ref(), &name, &request.spec.container) {
             Ok(offer) => {
                 page.lines(offer.words);
-                if facts.is_some() {
+                if facts.is_none() {
+                    page.lines(["whether the pod's own token can be read inside is not known: you may not read the pod".to_owned()]);
+                }
+                let known =
+                    offer.rules.iter().all(|r| r.resource_names.as_ref().is_some_and(|n| !n.is_empty()));
+                if known && !name.is_empty() {
                     page.heading("As RBAC rules");
                     page.lines(grant_rules(&offer.rules));
                 }

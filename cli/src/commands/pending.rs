@@ -31,13 +31,13 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let mut mine = Mine { me: cluster.whoami().await?, may: HashMap::new() };
     if args.list.watch {
         return list::follow(app, &cluster, &args.list, api, async |request: &AccessRequest| {
-            mine.to_decide(&cluster, request).await
+            mine.decides(&cluster, request).await
         })
         .await;
     }
     let mut items = Vec::new();
     for request in cluster.call("list requests", api.list(&args.list.params())).await?.items {
-        if mine.to_decide(&cluster, &request).await? {
+        if mine.decides(&cluster, &request).await? {
             items.push(request);
         }
     }
@@ -51,7 +51,7 @@ struct Mine {
 }
 
 impl Mine {
-    async fn to_decide(&mut self, cluster: &Cluster, request: &AccessRequest) -> Result<bool, Error> {
+    async fn decides(&mut self, cluster: &Cluster, request: &AccessRequest) -> Result<bool, Error> {
         if !undecided(request, &self.me) {
             return Ok(false);
         }

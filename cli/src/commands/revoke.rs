@@ -33,8 +33,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests
-    #[arg(value_name = "[KIND/]NAME", required_unless_present = "user", conflicts_with = "user")]
+    /// The requests: NAME, or accessrequest/NAME
+    #[arg(value_name = "NAME", required_unless_present = "user", conflicts_with = "user")]
     targets: Vec<Target>,
     /// All that this user holds or waits for
     #[arg(long, value_name = "USER")]

@@ -23,8 +23,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request
-    #[arg(value_name = "[KIND/]NAME")]
+    /// The request: NAME, or accessrequest/NAME
+    #[arg(value_name = "NAME")]
     target: Target,
     #[command(flatten)]
     session: SessionArgs,

@@ -276,8 +276,14 @@ fn exit_code(status: &Status) -> Result<u8, String> {
     match code {
         // A process ends with eight bits; runtimes also report -1.
         Some(code) => Ok(u8::try_from(code).unwrap_or(u8::MAX)),
-        None => Err(status.message.clone().unwrap_or_else(|| "no reason was given".to_owned())),
+        None => Err(essence(status.message.as_deref().unwrap_or("no reason was given")).to_owned()),
     }
+}
+
+/// What a container runtime says, without who said it to whom.
+fn essence(message: &str) -> &str {
+    let (_, inner) = message.rsplit_once("unable to start container process: ").unwrap_or(("", message));
+    inner.trim_end_matches(": unknown")
 }
 
 #[cfg(test)]
@@ -299,5 +305,8 @@ mod tests {
         assert_eq!(code(exited("42")), Ok(42));
         assert_eq!(code(exited("-1")), Ok(255));
         assert_eq!(code(json!({"status": "Failure", "message": "no such file"})), Err("no such file".into()));
+        let runtime = "Internal error occurred: OCI runtime exec failed: exec failed: unable to start container process: \
+                       exec: \"x\": executable file not found in $PATH: unknown";
+        assert_eq!(essence(runtime), "exec: \"x\": executable file not found in $PATH");
     }
 }

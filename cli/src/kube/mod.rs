@@ -15,5 +15,5 @@ pub(crate) use ask::{Ask, Withdrawn, is_mine, submit, withdraw};
 pub(crate) use client::{Cluster, Fault, token_in_kubeconfig};
 pub(crate) use decide::{decide, release};
 pub(crate) use exec::{Conversation, Door, End, How, SessionError, open};
-pub(crate) use token::{Token, context_name, entry, mint};
+pub(crate) use token::{Token, context_name, entry, is_rbac_refusal, mint};
 pub(crate) use wait::{Ended, Follow, Goal, outcome, until};

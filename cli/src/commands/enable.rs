@@ -1,0 +1,299 @@
+//! `oz enable`
+
+use std::time::Duration;
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
+use kube::api::{DeleteParams, Preconditions};
+use kube::{Api, ResourceExt as _};
+use oz_shared::Grant;
+use oz_shared::names::{CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit;
+use crate::installation::{self, BINDINGS, Enabled};
+use crate::kube::{Cluster, Fault};
+use crate::output::{Table, clean};
+
+/// How long the controller may take to take back what is lent: a pass, and the pods that it evicts.
+const ENDS: Duration = Duration::from_secs(60);
+
+const EXAMPLES: &str = "\
+Examples:
+  oz enable shop pay
+  oz enable --list
+  oz enable shop --disable";
+
+/// Let Oz lend in a namespace, or no longer
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The namespaces
+    #[arg(value_name = "NAMESPACE", required_unless_present = "list")]
+    namespaces: Vec<String>,
+    /// No longer: end what is lent there, then take the controller's rights away
+    #[arg(long, conflicts_with = "list")]
+    disable: bool,
+    /// Show where Oz may lend
+    #[arg(long, conflicts_with = "namespaces")]
+    list: bool,
+    /// How to print the list
+    #[arg(short, long, value_name = "FORMAT", requires = "list", default_value = "table")]
+    output: As,
+    /// With --disable: do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum As {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// The names alone
+    Name,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    let cluster = app.cluster().await?;
+    if args.list {
+        return list(&args, app, &cluster).await;
+    }
+    for namespace in &args.namespaces {
+        if !args.disable {
+            lendable(namespace)?;
+        }
+    }
+    for namespace in &args.namespaces {
+        match args.disable {
+            true => disable(&args, app, &cluster, namespace).await?,
+            false => enable(app, &cluster, namespace).await?,
+        }
+    }
+    if !args.disable {
+        explain(app, &cluster, &args.namespaces).await;
+    }
+    Ok(exit::DONE)
+}
+
+/// Oz never lends in Kubernetes' own namespaces, nor in its own.
+fn lendable(namespace: &str) -> Result<(), Error> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if namespace.is_empty() || namespace.len() > 63 || !namespace.chars().all(fits) {
+        return Err(Error::usage(format!("{:?} is not the name of a namespace", clean(namespace))));
+    }
+    match is_reserved_namespace(namespace) {
+        true => Err(Error::usage(format!("Oz lends nothing in {namespace}: it is Kubernetes' own, or Oz's"))),
+        false => Ok(()),
+    }
+}
+
+/// The binding of that name, if there is one.
+async fn found(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<RoleBinding>, Fault> {
+    let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), namespace);
+    cluster.call(&format!("read RoleBinding {namespace}/{name}"), api.get_opt(name)).await
+}
+
+async fn enable(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
+    // Both are looked at before either is made.
+    let mut missing = Vec::new();
+    for name in BINDINGS {
+        match found(cluster, namespace, name).await? {
+            None => missing.push(name),
+            Some(binding) if installation::is_ours(&binding) && binding.metadata.deletion_timestamp.is_none() => {}
+            Some(binding) => return Err(other(namespace, &binding)),
+        }
+    }
+    for name in &missing {
+        match installation::apply(cluster, &installation::binding(namespace, name)).await {
+            Ok(_) => {}
+            Err(fault) => return Err(refused(fault, namespace)),
+        }
+    }
+    match missing.is_empty() {
+        true => app.printer.say(&format!("Oz may lend in {namespace} already.")),
+        false => app.printer.strong(&format!("Oz may now lend in {namespace}.")),
+    }
+    Ok(())
+}
+
+fn other(namespace: &str, binding: &RoleBinding) -> Error {
+    let (name, role) = (binding.name_any(), &binding.role_ref);
+    let subjects: Vec<String> =
+        binding.subjects.iter().flatten().map(|s| format!("{}/{}", s.kind, clean(&s.name))).collect();
+    Error::new(
+        exit::DENIED,
+        format!(
+            "there is a RoleBinding {name} in {namespace} which says something else ({}/{} for {}): it is left as it is",
+            role.kind,
+            role.name,
+            if subjects.is_empty() { "nobody".to_owned() } else { subjects.join(", ") },
+        ),
+    )
+    .hint(format!("kubectl -n {namespace} delete rolebinding {name}, if it is not needed; then oz enable {namespace}"))
+}
+
+fn refused(fault: Fault, namespace: &str) -> Error {
+    let not_found = fault.code() == Some(404);
+    let text = fault.to_string();
+    if not_found && text.contains("namespaces") {
+        return Error::usage(format!("there is no namespace {namespace}"));
+    }
+    if not_found {
+        return Error::new(exit::NOT_READY, "Oz is not installed on this cluster: its ClusterRoles are missing").hint("oz install");
+    }
+    Error::from(fault)
+}
+
+/// What the controller may do there from now on, and what is needed besides.
+async fn explain(app: &App, cluster: &Cluster, namespaces: &[String]) {
+    for (role, what) in [(NAMESPACE_ROLE, "The controller itself may there"), (CEILING_ROLE, "The most that it may hand out there, by templates")] {
+        let api: Api<ClusterRole> = Api::all(cluster.client.clone());
+        match cluster.call("read a ClusterRole", api.get(role)).await {
+            Ok(role) => {
+                let rules = role.rules.unwrap_or_default();
+                app.printer.say(&format!("{what}:"));
+                for line in installation::in_words(&rules) {
+                    app.printer.say(&format!("  {line}"));
+                }
+                for power in installation::lasting(&rules).iter().filter(|_| role.metadata.name.as_deref() == Some(CEILING_ROLE)) {
+                    app.printer.warn(&format!("this outlasts a loan: {power}"));
+                }
+            }
+            Err(fault) if fault.code() == Some(404) => app.printer.warn(&format!("there is no ClusterRole {role}: oz install")),
+            Err(_) => {}
+        }
+    }
+    if let [namespace] = namespaces {
+        app.printer.say(&format!(
+            "Nobody may ask for anything yet. For a start:\n  \
+             kubectl -n {namespace} create rolebinding oz-requesters --clusterrole oz-requester --group GROUP\n  \
+             kubectl -n {namespace} create rolebinding oz-approvers --clusterrole oz-approver --group GROUP\n  \
+             kubectl -n {namespace} create rolebinding oz-authors --clusterrole oz-author --group GROUP"
+        ));
+    }
+}
+
+/// Does the grant hold anything in the namespace, or come from there?
+fn touches(grant: &Grant, namespace: &str) -> bool {
+    grant.spec.request.namespace == namespace || grant.spec.access.iter().any(|a| a.namespace == namespace)
+}
+
+async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
+    let mut ours = Vec::new();
+    for name in BINDINGS {
+        match found(cluster, namespace, name).await? {
+            Some(binding) if installation::is_ours(&binding) => ours.push(binding),
+            Some(binding) => return Err(other(namespace, &binding)),
+            None => {}
+        }
+    }
+    if ours.is_empty() {
+        app.printer.say(&format!("Oz may not lend in {namespace} anyway."));
+        return Ok(());
+    }
+    // Without these rights the controller can no longer take back what it gave: that comes first.
+    let grants: Vec<Grant> = installation::live(cluster).await.map_err(|fault| {
+        Error::from(fault).hint("whether anything is lent there cannot be seen; ClusterRole oz-auditor shows it")
+    })?;
+    let grants: Vec<Grant> = grants.into_iter().filter(|g| touches(g, namespace)).collect();
+    if !grants.is_empty() {
+        app.printer.say(&format!("Lent in {namespace} now:"));
+        for grant in &grants {
+            let spec = &grant.spec;
+            app.printer.say(&format!("  {} to {}: {}", spec.request.name, spec.holder.username, spec.granted.join("; ")));
+        }
+        if !args.yes {
+            if !app.ui.interactive() {
+                return Err(Error::usage(format!("{} loans there must end first", grants.len()))
+                    .hint(format!("oz enable {namespace} --disable -y ends them; or oz revoke each")));
+            }
+            if !app.ui.confirm("End them and disable it?")? {
+                return Err(Error::new(exit::REJECTED, "nothing was changed"));
+            }
+        }
+        end(app, cluster, namespace).await?;
+    }
+    for binding in ours {
+        let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), namespace);
+        let preconditions = Preconditions { uid: binding.uid(), resource_version: None };
+        let with = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let doing = format!("delete RoleBinding {namespace}/{}", binding.name_any());
+        match cluster.call(&doing, api.delete(&binding.name_any(), &with)).await {
+            Ok(_) => {}
+            Err(fault) if fault.code() == Some(404) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    app.printer.strong(&format!("Oz may no longer lend in {namespace}. Its templates and the record of requests stay there."));
+    Ok(())
+}
+
+async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
+    for (request, fault) in installation::end_all(cluster, Some(namespace), "Oz is disabled in this namespace").await? {
+        app.printer.warn(&format!("{} was not released: {}", request.name_any(), Error::from(fault).message));
+    }
+    let left = installation::wait_until_gone(cluster, |g| touches(g, namespace), Instant::now() + ENDS).await?;
+    match left.first() {
+        None => Ok(()),
+        Some(grant) => Err(Error::new(
+            exit::NOT_READY,
+            format!("{} loans have not ended, {} among them: the namespace stays enabled", left.len(), grant.spec.request.name),
+        )
+        .hint("oz check shows whether the controller runs")
+        .hint(format!("oz describe {} -n {}", grant.spec.request.name, grant.spec.request.namespace))),
+    }
+}
+
+async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
+    let enabled = installation::enabled(cluster).await?;
+    // Who may not read grants sees the namespaces all the same.
+    let grants = installation::live(cluster).await.ok();
+    let count = |e: &Enabled| grants.as_ref().map(|grants| grants.iter().filter(|g| touches(g, &e.namespace)).count());
+    match args.output {
+        As::Name if enabled.is_empty() => {}
+        As::Name => {
+            let names: Vec<&str> =
+                enabled.iter().filter(|e| e.missing.is_empty()).map(|e| e.namespace.as_str()).collect();
+            app.printer.data(&names.join("\n"))?;
+        }
+        As::Json => {
+            let items: Vec<_> = enabled
+                .iter()
+                .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "grants": count(e)}))
+                .collect();
+            app.printer.data(&format!("{:#}", json!({"namespaces": items})))?;
+        }
+        As::Table if enabled.is_empty() => app.printer.say("Oz may lend nowhere yet: oz enable NAMESPACE"),
+        As::Table => {
+            let rows: Vec<Vec<String>> = enabled
+                .iter()
+                .map(|e| {
+                    let state = match e.missing.is_empty() {
+                        true => "enabled".to_owned(),
+                        false => format!("half: no RoleBinding {}", e.missing.join(", ")),
+                    };
+                    vec![e.namespace.clone(), state, count(e).map_or_else(|| "?".to_owned(), |n| n.to_string())]
+                })
+                .collect();
+            app.printer.data(&Table::new(&["NAMESPACE", "STATE", "GRANTS"]).whole(&rows))?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lent_in_reserved_namespaces() {
+        for bad in ["kube-system", "kube-x", "oz-system", "oz-sessions", "", "a/b", "Shop"] {
+            assert_eq!(lendable(bad).unwrap_err().code, exit::USAGE, "{bad}");
+        }
+        assert_eq!(lendable("shop"), Ok(()));
+    }
+}
