@@ -15,8 +15,6 @@ use crate::{files, kubectl, wait};
 
 /// Where the controller runs.
 pub(crate) const NAMESPACE: &str = "oz-system";
-/// Where the accounts of sessions are, and nobody but Oz writes.
-const CLOSED_NAMESPACE: &str = "oz-sessions";
 const DEPLOYMENT: &str = "oz-controller";
 
 /// Changes with the controller's program, so that a new one replaces the pods.
@@ -51,47 +49,19 @@ pub(crate) fn is_there(lab: &Lab) -> bool {
 
 /// Installs or updates Oz and returns when its controller is available.
 pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
-    let mut objects = render(lab, controller)?;
+    let objects = render(lab, controller)?;
     let all = list(&objects);
-    drop_settled(lab, &mut objects)?;
     // Written first: what is half applied is removed as well.
     files::write(&installed(lab), all.as_bytes())?;
     define(lab, &objects)?;
-    let due = list(&objects);
-    wait::until("the API server to take Oz's objects", APPLY_LIMIT, || match kubectl::apply(lab, &due) {
+    wait::until("the API server to take Oz's objects", APPLY_LIMIT, || match kubectl::apply(lab, &all) {
         Ok(_) => Ok(Some(())),
         Err(error) if is_too_early(&format!("{error:#}")) => Ok(None),
         Err(error) => Err(error).context("failed to install Oz"),
     })?;
-    files::write(&settled(lab), all.as_bytes())?;
     let rollout =
         ["--namespace", NAMESPACE, "rollout", "status", "deployment", DEPLOYMENT, "--timeout", ROLLOUT_LIMIT];
     kubectl::say(lab, rollout).map(drop).with_context(|| diagnosis(lab))
-}
-
-/// Leaves out what lies in Oz's closed namespace already as it should be: once its policy is in force, nobody writes there,
-/// not even the same again. A change to these objects is still tried, and refused by name.
-fn drop_settled(lab: &Lab, objects: &mut Vec<Value>) -> Result<()> {
-    let Some(earlier) = files::read_if_there(&settled(lab))? else { return Ok(()) };
-    let earlier: Value = serde_json::from_str(&earlier).unwrap_or_default();
-    let earlier = earlier["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut due = Vec::new();
-    for object in objects.drain(..) {
-        let closed = object["metadata"]["namespace"] == CLOSED_NAMESPACE;
-        let settled = closed && earlier.contains(&object) && is_served(lab, &object)?;
-        if !settled {
-            due.push(object);
-        }
-    }
-    *objects = due;
-    Ok(())
-}
-
-fn is_served(lab: &Lab, object: &Value) -> Result<bool> {
-    let (Some(kind), Some(name)) = (object["kind"].as_str(), object["metadata"]["name"].as_str()) else {
-        return Ok(false);
-    };
-    kubectl::get(lab, [kind, name, "--namespace", CLOSED_NAMESPACE]).map(|found| found.is_some())
 }
 
 /// Kinds come before the objects of these kinds.
@@ -159,11 +129,6 @@ fn render(lab: &Lab, controller: &Controller<'_>) -> Result<Vec<Value>> {
 /// All that was ever tried to apply: what [`remove`] removes.
 fn installed(lab: &Lab) -> PathBuf {
     lab.dir.join("installed.json")
-}
-
-/// What the API server has taken.
-fn settled(lab: &Lab) -> PathBuf {
-    lab.dir.join("settled.json")
 }
 
 /// Objects of a kind whose definition came with the same call.

@@ -29,17 +29,7 @@ pub(crate) fn find(lab: &Lab) -> Result<Programs> {
 pub(crate) fn build(lab: &Lab) -> Result<Programs> {
     let host = host()?;
     let mut build = command([cargo()]);
-    build.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--target",
-        &host,
-        "--package",
-        "oz",
-        "--package",
-        "oz-controller",
-    ]);
+    build.args(["build", "--release", "--target", &host, "--package", "oz", "--package", "oz-controller"]);
     build.current_dir(&lab.workspace).stdout(std::io::stderr());
     build.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
     attached(&mut build).context("failed to build Oz's programs")?;
