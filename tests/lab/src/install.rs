@@ -42,11 +42,6 @@ pub(crate) struct Controller<'a> {
     pub(crate) program: &'a Path,
 }
 
-/// Whether this checkout has something to install.
-pub(crate) fn is_there(lab: &Lab) -> bool {
-    lab.workspace.join("manifests/kustomization.yaml").is_file()
-}
-
 /// Installs or updates Oz and returns when its controller is available.
 pub(crate) fn apply(lab: &Lab, controller: &Controller<'_>) -> Result<()> {
     let objects = render(lab, controller)?;

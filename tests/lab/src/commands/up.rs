@@ -25,13 +25,13 @@ pub(super) struct Args {
 pub(crate) enum Oz {
     /// It is there and its controller is available.
     Installed,
-    /// It was not asked for, or there is nothing to install.
+    /// It was not asked for.
     Left,
 }
 
 pub(super) fn run(lab: &Lab, args: &Args) -> Result<()> {
     let _lock = lab.lock()?;
-    let with_oz = !args.no_oz && manifests(lab);
+    let with_oz = !args.no_oz;
     let oz = match &lab.given {
         Some(path) => {
             let programs = with_oz.then(|| programs::build(lab)).transpose()?;
@@ -63,12 +63,4 @@ fn own(lab: &Lab, with_oz: bool) -> Result<Oz> {
     }
     identities::ensure(lab)?;
     Ok(oz)
-}
-
-fn manifests(lab: &Lab) -> bool {
-    let there = install::is_there(lab);
-    if !there {
-        say("there is no manifests/kustomization.yaml yet: Oz is not installed");
-    }
-    there
 }
