@@ -4,7 +4,7 @@
 use std::process::Child;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use oz_shared::names::{CONTROLLER_USERNAME, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
 use serde_json::json;
 use support::rights::{bind_everywhere, cluster_role, user};
@@ -18,13 +18,18 @@ const GATE_LIMIT: Duration = Duration::from_secs(30);
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/oz-system/deployments/oz-controller";
 
-static SETUP: OnceCell<Child> = OnceCell::const_new();
+/// Done once, also where it fails: the tests after that fail at once.
+static SETUP: OnceCell<Result<Child, String>> = OnceCell::const_new();
 
 /// The lab, with all of this done.
 pub(crate) async fn lab() -> Result<Lab> {
     let lab = Lab::find()?;
-    SETUP.get_or_try_init(|| prepare(&lab)).await?;
-    Ok(lab)
+    let done =
+        SETUP.get_or_init(|| async { prepare(&lab).await.map_err(|error| format!("{error:#}")) }).await;
+    match done {
+        Ok(_) => Ok(lab),
+        Err(error) => bail!("the cluster is not fit for these tests: {error}"),
+    }
 }
 
 /// A name of this run: of a ClusterRole, of a binding, of a person with rights everywhere.
