@@ -60,6 +60,11 @@ async fn prepare(lab: &Lab) -> Result<Child> {
             json!([{"apiGroups": ["ozaccess.io"], "verbs": ["*"],
             "resources": ["accessrequests", "accessrequests/status", "accessrequests/finalizers", "grants"]}]),
         ),
+        // Connects, and makes no pods.
+        (
+            "connect",
+            json!([{"apiGroups": [""], "resources": ["pods/exec", "pods/attach"], "verbs": ["get", "create"]}]),
+        ),
         // What later kinds of grant will need of the controller: copies, lent namespaces, people bound by name.
         ("pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]}])),
         (

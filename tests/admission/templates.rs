@@ -22,6 +22,10 @@ async fn templates_by_uids() {
 
 async fn templates(cast: Cast) {
     let world = World::new("templates", cast).await;
+    let frank = [support::rights::user("frank")];
+    world.ns.bind("frank-writes", "oz-author", &frank).await.unwrap();
+    world.ns.bind("frank-connects", &crate::setup::own("tests-connect"), &frank).await.unwrap();
+    world.until_may("frank", "create", "", "pods/exec", true).await;
     let mut t = Table::new("templates", &world);
     let all = world.templates();
     let post = |name: &str, spec| Call::post(&all, template(name, spec));
@@ -35,6 +39,9 @@ async fn templates(cast: Cast) {
     t.case("erin offers log", TEMPLATE, "erin", offering("log")).await;
     t.case("erin offers exec, dry run", TEMPLATE, "erin", offering("exec").dry()).await;
     t.case("erin offers shell", TEMPLATE, "erin", post("e1", json!({"shell": {}}))).await;
+    t.case("frank (may exec and attach) offers exec", Allowed, "frank", offering("exec").dry()).await;
+    t.case("frank offers shell", TEMPLATE, "frank", post("e1", json!({"shell": {}}))).await;
+    t.case("frank offers debug", TEMPLATE, "frank", post("e1", json!({"debug": {}}))).await;
     t.case("dave offers shell", Allowed, "dave", post("sh", json!({"shell": {}})).dry()).await;
     t.case(
         "dave offers debug (admin lacks ephemeralcontainers)",
