@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use kube::api::AttachedProcess;
 use oz_shared::template::Connection;
 use oz_shared::{AccessRequest, AccessTemplate};
 
@@ -152,6 +153,41 @@ pub(crate) fn fits(app: &App, template: Option<&AccessTemplate>, command: &[Stri
     if asks_later { Ok(()) } else { way_in(app, template, command).map(drop) }
 }
 
+/// What there is to enter.
+enum Opened {
+    Stream { door: Door, process: Box<AttachedProcess>, until: Timestamp },
+    Nothing(Option<Box<AccessTemplate>>),
+}
+
+async fn open_up(
+    app: &App,
+    cluster: &Cluster,
+    request: &AccessRequest,
+    args: &SessionArgs,
+) -> Result<Opened, Error> {
+    let (token, template) =
+        tokio::join!(admit(app, cluster, request, args), cluster.template(&request.spec.template));
+    let (token, template) = (token?, template.ok());
+    let Some(how) = way_in(app, template.as_ref(), &args.command)? else {
+        return Ok(Opened::Nothing(template.map(Box::new)));
+    };
+    let status = request.status.clone().unwrap_or_default();
+    let named = &request.spec.container;
+    let door = Door {
+        namespace: request.namespace().unwrap_or_else(|| cluster.namespace.clone()),
+        pod: status.pod,
+        container: if named.is_empty() { status.container } else { named.clone() },
+        how,
+        tty: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+    };
+    if args.command.is_empty() {
+        app.printer.say("Opening shell...");
+    }
+    let session = cluster.session(&token.secret)?;
+    let process = Box::new(open(cluster, &session, &door).await?);
+    Ok(Opened::Stream { door, process, until: token.until })
+}
+
 /// Opens a shell on an active request, or runs the command, and says what becomes of the access afterwards. The code is
 /// the remote's own.
 ///
@@ -163,49 +199,26 @@ pub(crate) async fn enter(
     request: &AccessRequest,
     args: &SessionArgs,
 ) -> Result<u8, Error> {
-    let (token, template) =
-        tokio::join!(admit(app, cluster, request, args), cluster.template(&request.spec.template));
-    let (token, template) = (token?, template.ok());
-    let Some(how) = way_in(app, template.as_ref(), &args.command)? else {
-        return lines_only(app, request, template.as_ref(), args);
-    };
-    let status = request.status.clone().unwrap_or_default();
-    let door = Door {
-        namespace: request.namespace().unwrap_or_else(|| cluster.namespace.clone()),
-        pod: status.pod.clone(),
-        container: if request.spec.container.is_empty() {
-            status.container
-        } else {
-            request.spec.container.clone()
-        },
-        how,
-        tty: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
-    };
     let _custody = app.custody.take();
     let mut interrupts = Interrupts::new()?;
-    let session = cluster.session(&token.secret)?;
-    if args.command.is_empty() {
-        app.printer.say("Opening shell...");
-    }
-    let process = tokio::select! {
-        opened = open(cluster, &session, &door) => match opened {
-            Ok(process) => process,
-            Err(error) => {
-                stay_or_go(app, cluster, request, args, false).await;
-                return Err(error.into());
-            }
-        },
-        interrupt = interrupts.next() => {
+    let opened = tokio::select! {
+        opened = open_up(app, cluster, request, args) => opened,
+        interrupt = interrupts.next() => Err(Error::interrupted(interrupt)),
+    };
+    let (door, process, until) = match opened {
+        Ok(Opened::Stream { door, process, until }) => (door, process, until),
+        Ok(Opened::Nothing(template)) => return lines_only(app, request, template.as_deref(), args),
+        Err(error) => {
             stay_or_go(app, cluster, request, args, false).await;
-            return Err(Error::interrupted(interrupt));
+            return Err(error);
         }
     };
     let screen = RefCell::new(Screen::default());
     let conversation = Conversation {
-        process,
+        process: *process,
         tty: door.tty,
         follow: Follow::new(cluster, request),
-        until: token.until,
+        until,
         clock: &cluster.clock,
         interrupts: &mut interrupts,
         screen: &screen,
@@ -220,37 +233,23 @@ pub(crate) async fn enter(
         let mut out = std::io::stdout();
         let _ = out.write_all(screen.borrow().restore()).and_then(|()| out.flush());
     }
+    let by_itself = matches!(end, Ok(End::Exited(_)));
+    if !matches!(end, Ok(End::Cut(_))) {
+        stay_or_go(app, cluster, request, args, by_itself && args.command.is_empty()).await;
+    }
+    let at = &door.namespace;
     match end {
-        Ok(End::Exited(code)) => {
-            stay_or_go(app, cluster, request, args, args.command.is_empty()).await;
-            Ok(code)
-        }
+        Ok(End::Exited(code)) => Ok(code),
+        Ok(End::Interrupted(interrupt)) => Err(Error::interrupted(interrupt)),
         Ok(End::Cut(ended)) => {
             forget_unless_kept(app, cluster, request, args);
             let mut error = Error::from(ended);
             error.code = exit::ENDED;
-            Err(error.hint(format!(
-                "ask again: oz access-request {} -n {}",
-                request.spec.template, door.namespace
-            )))
+            Err(error.hint(format!("ask again: oz access-request {} -n {at}", request.spec.template)))
         }
-        Ok(End::Interrupted(interrupt)) => {
-            stay_or_go(app, cluster, request, args, false).await;
-            Err(Error::interrupted(interrupt))
-        }
-        Err(error) => {
-            stay_or_go(app, cluster, request, args, false).await;
-            let lost = matches!(error, SessionError::Lost(_));
-            let mut error = Error::from(error);
-            if lost && !args.rm {
-                error = error.hint(format!(
-                    "open it again: oz shell {} -n {}",
-                    request.name_any(),
-                    door.namespace
-                ));
-            }
-            Err(error)
-        }
+        Err(SessionError::Lost(why)) if !args.rm => Err(Error::from(SessionError::Lost(why))
+            .hint(format!("open it again: oz shell {} -n {at}", request.name_any()))),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -263,6 +262,9 @@ fn lines_only(
 ) -> Result<u8, Error> {
     if args.no_kubeconfig {
         return Err(Error::usage("this access is used by kubectl: it needs the kubeconfig"));
+    }
+    if args.rm {
+        app.printer.warn("there is no shell that could be left: end it with oz release");
     }
     app.printer.say("There is no shell to open; use it by kubectl:");
     for line in kubectl_lines(request, template) {

@@ -1,5 +1,6 @@
 //! `oz access-request`
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,12 +16,15 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Ask, Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
-use crate::output::Format;
+use crate::output::{Format, one_line};
 use crate::session::{self, SessionArgs, admit, enter, fits};
 use crate::signals::Interrupts;
 
 /// How long a decision is waited for unless told otherwise: a template's own limit ends it earlier.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// A controller that runs has looked at a request long before this.
+const SILENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
     duration: Option<SignedDuration>,
     /// Why, for those who decide and those who read later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = one_line)]
     reason: Option<String>,
     /// Wait for this and stop there, without a shell
     #[arg(long, value_name = "STATE")]
@@ -127,7 +131,8 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         Ok(request) => request,
         Err(failure) => return Err(broken_off(&args, app, &cluster, &named, &me, failure).await),
     };
-    drop(custody);
+    // A shell ends the access itself where that is asked for, so it must not be broken off unawares.
+    let _custody = args.stop().is_none().then_some(custody);
     finish(&args, app, &cluster, &request).await
 }
 
@@ -180,10 +185,12 @@ async fn wait(
         app.printer.say("Waiting for approval...");
         app.printer.say(&approver_line(app, cluster, &request.name_any()));
     }
-    let limit = args.timeout.and_then(|t| Duration::try_from(t).ok()).unwrap_or(PATIENCE);
+    let limit = patience(args, template);
     let spinner = spinner(app);
     let mut told = 0;
-    let waited = until(cluster, request, goal, limit, |now| {
+    let seen = Cell::new(false);
+    let mut waiting = std::pin::pin!(until(cluster, request, goal, limit, |now| {
+        seen.set(seen.get() || now.status.is_some());
         for decision in now.spec.decisions.iter().skip(told) {
             let word = match decision.decision {
                 Verdict::Approve => format!("{} approved ({} of {needed})", decision.by, told + 1),
@@ -192,10 +199,31 @@ async fn wait(
             spinner.suspend(|| app.printer.say(&word));
             told += 1;
         }
-    })
-    .await;
+    }));
+    let waited = tokio::select! {
+        waited = &mut waiting => waited,
+        () = tokio::time::sleep(SILENCE) => {
+            if !seen.get() {
+                let word = "Oz's controller has not looked at it yet: kubectl get pods -n oz-system";
+                spinner.suspend(|| app.printer.say(word));
+            }
+            waiting.await
+        }
+    };
     spinner.finish_and_clear();
     waited
+}
+
+/// As long as was said; else until the request expires by itself, which says more than giving up a moment earlier.
+fn patience(args: &Args, template: Option<&AccessTemplate>) -> Duration {
+    /// The controller is told of an expiry, and tells of it.
+    const SLACK: Duration = Duration::from_secs(60);
+    let parse =
+        |text: &String| oz_shared::duration::parse(text).ok().and_then(|d| Duration::try_from(d).ok());
+    let said = args.timeout.and_then(|t| Duration::try_from(t).ok());
+    let own =
+        template.and_then(|t| Some(parse(&t.spec.pending_timeout)? + parse(&t.spec.start_timeout)? + SLACK));
+    said.or(own).unwrap_or(PATIENCE)
 }
 
 fn spinner(app: &App) -> ProgressBar {
@@ -312,7 +340,7 @@ async fn ask(
     let mut ask = Ask {
         template: name,
         duration: args.duration.map(oz_shared::duration::format).unwrap_or_default(),
-        reason: args.reason.clone().unwrap_or_default().trim().to_owned(),
+        reason: args.reason.clone().unwrap_or_default(),
         pod: args.pod.clone().unwrap_or_default(),
         container: args.container.clone().unwrap_or_default(),
     };
@@ -323,7 +351,7 @@ async fn ask(
                 Error::usage(format!("{} asks for a reason", ask.template)).hint("say why: --reason TEXT")
             );
         }
-        ask.reason = app.ui.line("Reason")?;
+        ask.reason = one_line(&app.ui.line("Reason")?).map_err(Error::usage)?;
     }
     if ask.pod.is_empty() && app.ui.interactive() && args.template.is_none() {
         ask.pod = choose_pod(app, cluster, template).await?;

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, decide, is_mine, outcome};
+use crate::output::one_line;
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = one_line)]
     reason: String,
     /// Do not ask
     #[arg(short, long)]
@@ -68,7 +69,7 @@ async fn approve(args: &Args, app: &App, cluster: &Cluster, name: &str) -> Resul
         return Ok(());
     }
     let Some(pin) = shown.pin else { return Err(Error::internal("the template has no uid")) };
-    let decided = decide(cluster, &request, &me, Verdict::Approve, args.reason.trim(), pin).await?;
+    let decided = decide(cluster, &request, &me, Verdict::Approve, &args.reason, pin).await?;
     let given = decided.spec.decisions.iter().filter(|d| d.decision == Verdict::Approve).count();
     app.printer.say(&format!("Approved {} ({given} of {}).", decided.name_any(), template.spec.approvals));
     Ok(())

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{decide, outcome};
+use crate::output::one_line;
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for who asked
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = one_line)]
     reason: String,
 }
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             uid: template.as_ref().and_then(ResourceExt::uid).unwrap_or_default(),
             generation: template.and_then(|t| t.metadata.generation).unwrap_or_default(),
         };
-        decide(&cluster, &request, &me, Verdict::Deny, args.reason.trim(), pin).await?;
+        decide(&cluster, &request, &me, Verdict::Deny, &args.reason, pin).await?;
         app.printer.say(&format!("Denied {}.", request.name_any()));
     }
     Ok(exit::DONE)

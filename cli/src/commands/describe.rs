@@ -123,8 +123,9 @@ pub(super) async fn terms(
     let default = request.spec.duration.is_empty();
     page.field("Duration", if default { &spec.duration.default } else { &request.spec.duration });
     page.field("Lends", &lends(spec));
-    let decided = request.status.as_ref().is_some_and(|s| !s.granted.is_empty());
-    if let (Some(exec), false) = (&spec.exec, decided) {
+    let granted = request.status.as_ref().is_some_and(|s| !s.granted.is_empty());
+    let open = !granted && !request.phase().is_final();
+    if let (Some(exec), true) = (&spec.exec, open) {
         let status_pod = request.status.as_ref().map(|s| s.pod.clone()).unwrap_or_default();
         let name = if status_pod.is_empty() { request.spec.pod.clone() } else { status_pod };
         let facts = if name.is_empty() { None } else { read_pod(cluster, request, &name).await };

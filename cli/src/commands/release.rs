@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{outcome, release};
+use crate::output::one_line;
 use crate::session::forget;
 use crate::target::Target;
 
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = one_line)]
     reason: String,
 }
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         match outcome(&request) {
             Some(ended) => app.printer.say(&format!("{name} is over: {ended}.")),
             None => {
-                release(&cluster, &request, &me, args.reason.trim()).await?;
+                release(&cluster, &request, &me, &args.reason).await?;
                 app.printer.say(&format!("Released {name}."));
             }
         }

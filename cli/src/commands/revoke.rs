@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, context_name, outcome, release, token_in_kubeconfig};
+use crate::output::one_line;
 use crate::target::Target;
 
 /// How long `--verify` waits for everything to be gone: a token is refused within seconds of its account's end.
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     #[arg(short = 'A', long, requires = "user")]
     all_namespaces: bool,
     /// Why, for those who read it later
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = one_line)]
     reason: String,
     /// Wait until everything is taken back, and prove it
     #[arg(long)]
@@ -73,7 +74,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     // All are ended before any is waited for, and one that fails keeps none of the others.
     let live = |request: &&AccessRequest| outcome(request).is_none();
     let ends = requests.iter().filter(live).map(|request| {
-        let (cluster, me, reason) = (&cluster, &me, args.reason.trim());
+        let (cluster, me, reason) = (&cluster, &me, &args.reason);
         async move { (request, release(cluster, request, me, reason).await) }
     });
     let mut failed: Option<Error> = None;

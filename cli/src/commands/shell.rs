@@ -10,8 +10,8 @@ use crate::kube::{Goal, outcome, until};
 use crate::session::{SessionArgs, enter};
 use crate::target::Target;
 
-/// How long a request that is not active yet is waited for.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long a request that is not active yet is waited for. It expires by itself, mostly earlier.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 const EXAMPLES: &str = "\
 Examples:

@@ -103,6 +103,8 @@ pub(crate) struct Cluster {
     pub(crate) namespace: String,
     /// From a pod's own account rather than a kubeconfig?
     pub(crate) in_pod: bool,
+    /// Does the kubeconfig itself name a proxy for this cluster?
+    pub(crate) own_proxy: bool,
     config: Config,
     timeout: Duration,
 }
@@ -113,7 +115,7 @@ impl Cluster {
     /// # Errors
     /// [`Fault::Config`] and [`Fault::Credential`].
     pub(crate) async fn connect(settings: &Settings) -> Result<Self, Fault> {
-        let (mut config, in_pod) = configuration(settings).await?;
+        let Found { mut config, in_pod, own_proxy } = configuration(settings).await?;
         config.default_retry = false;
         config.connect_timeout = Some(settings.request_timeout.min(Duration::from_secs(10)));
         if let Some(user) = &settings.impersonate {
@@ -124,7 +126,7 @@ impl Cluster {
         }
         let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let (client, clock) = client(config.clone())?;
-        Ok(Self { client, clock, namespace, in_pod, config, timeout: settings.request_timeout })
+        Ok(Self { client, clock, namespace, in_pod, own_proxy, config, timeout: settings.request_timeout })
     }
 
     /// One request to the API server, under the time limit.
@@ -257,24 +259,40 @@ fn client(config: Config) -> Result<(Client, ServerClock), Fault> {
     })
 }
 
-async fn configuration(settings: &Settings) -> Result<(Config, bool), Fault> {
+/// How the cluster is reached, and where that was found.
+struct Found {
+    config: Config,
+    in_pod: bool,
+    own_proxy: bool,
+}
+
+async fn configuration(settings: &Settings) -> Result<Found, Fault> {
     let kubeconfig = read(settings)?;
     let nothing = kubeconfig.contexts.is_empty() && settings.context.is_none();
     if nothing && settings.kubeconfig.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        return Config::incluster().map(|c| (c, true)).map_err(|e| Fault::Config(e.to_string()));
+        let config = Config::incluster().map_err(|e| Fault::Config(e.to_string()))?;
+        return Ok(Found { config, in_pod: true, own_proxy: false });
     }
     if nothing && kubeconfig.current_context.is_none() {
         return Err(Fault::Config("it names no cluster".to_owned()));
     }
     let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    let own_proxy =
-        kubeconfig.clusters.iter().any(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some()));
+    let own_proxy = has_proxy(&kubeconfig, settings.context.as_deref());
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(described)?;
     // kube compares NO_PROXY with the proxy's own address; client-go, and everyone, with the server's.
     if !own_proxy && config.proxy_url.is_some() && super::proxy::bypassed(&config.cluster_url) {
         config.proxy_url = None;
     }
-    Ok((config, false))
+    Ok(Found { config, in_pod: false, own_proxy })
+}
+
+/// Does the cluster of this context, or of the current one, name a proxy?
+fn has_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
+    let context = context.or(kubeconfig.current_context.as_deref());
+    let named = kubeconfig.contexts.iter().find(|c| Some(c.name.as_str()) == context);
+    let cluster = named.and_then(|c| c.context.as_ref()).map(|c| c.cluster.as_str());
+    let named = kubeconfig.clusters.iter().find(|c| Some(c.name.as_str()) == cluster);
+    named.and_then(|c| c.cluster.as_ref()).and_then(|c| c.proxy_url.as_ref()).is_some_and(|p| !p.is_empty())
 }
 
 /// All files of the kubeconfig, as kubectl merges them; missing ones are left out.

@@ -219,7 +219,10 @@ impl Conversation<'_> {
         match answer.flatten() {
             Some(status) => exit_code(&status).map(End::Exited).map_err(SessionError::Remote),
             None => {
-                let why = process.join().await.err().map(|e| e.to_string()).unwrap_or_default();
+                // A peer that goes without TLS's own goodbye tells nothing but that it went.
+                let why =
+                    process.join().await.err().map(|e| e.to_string()).filter(|w| !w.contains("close_notify"));
+                let why = why.unwrap_or_default();
                 Err(SessionError::Lost(why))
             }
         }

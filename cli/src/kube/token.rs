@@ -20,6 +20,11 @@ use crate::kubeconfig::{Credential, Entry, PREFIX};
 const SHORTEST: i64 = 600;
 /// The longest life that the policy lets a session's token have.
 const LONGEST: i64 = 43_200;
+/// The policy counts what is left when the question arrives, and in whole seconds: asking for a little less is always
+/// within it. A token lives on for a minute past its end as it is.
+const MARGIN: i64 = 5;
+/// The same for a slow line, once the policy has refused.
+const WIDE_MARGIN: i64 = 60;
 /// A binding made a moment ago may not have reached the authorizer yet.
 pub(crate) const FRESH: Duration = Duration::from_secs(2);
 /// Between two attempts meanwhile.
@@ -69,13 +74,16 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
     let until = end.map_or(until, |end| end.min(until));
     let api: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
     let started = tokio::time::Instant::now();
+    let mut margin = MARGIN;
     loop {
         let left = until.as_second() - cluster.now().as_second();
         if left <= 0 {
             return Err(SessionError::Over);
         }
-        let spec =
-            TokenRequestSpec { expiration_seconds: Some(lifetime(left)), ..TokenRequestSpec::default() };
+        let spec = TokenRequestSpec {
+            expiration_seconds: Some(lifetime(left - margin)),
+            ..TokenRequestSpec::default()
+        };
         let question = TokenRequest { spec, ..TokenRequest::default() };
         let with = PostParams::default();
         let answer =
@@ -87,6 +95,9 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
             }
             Err(fault) if is_rbac_refusal(&fault) && started.elapsed() < FRESH => {
                 tokio::time::sleep(PAUSE).await
+            }
+            Err(fault) if fault.to_string().contains(" s are left") && margin == MARGIN => {
+                margin = WIDE_MARGIN
             }
             Err(fault) if fault.code() == Some(404) => return Err(SessionError::Over),
             Err(fault) => return Err(SessionError::Fault(fault)),
@@ -114,12 +125,14 @@ pub(crate) fn context_name(namespace: &str, request: &str) -> String {
 pub(crate) fn entry(cluster: &Cluster, request: &AccessRequest, token: &Token) -> Entry {
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
     let config = cluster.config();
+    // A proxy of the environment is found there by kubectl as well, and may be another tomorrow.
+    let proxy = config.proxy_url.as_ref().filter(|_| cluster.own_proxy);
     Entry {
         name: context_name(&namespace, &request.name_any()),
         server: cluster.server(),
         certificate_authority_data: config.root_cert.as_deref().map(pem),
         tls_server_name: config.tls_server_name.clone(),
-        proxy_url: config.proxy_url.as_ref().map(ToString::to_string),
+        proxy_url: proxy.map(ToString::to_string),
         insecure_skip_tls_verify: config.accept_invalid_certs,
         request: format!("{namespace}/{}", request.name_any()),
         namespace,

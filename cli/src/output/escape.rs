@@ -13,6 +13,23 @@ const fn is_risky(c: char) -> bool {
     )
 }
 
+/// A line that the API takes as a reason: no control or invisible characters, and not too long.
+///
+/// # Errors
+/// Anything else, in words for the command line.
+pub(crate) fn one_line(text: &str) -> Result<String, String> {
+    /// What the API holds.
+    const MAX: usize = 1024;
+    let text = text.trim();
+    if text.chars().any(is_risky) {
+        return Err("one line of plain text is wanted, without control or invisible characters".to_owned());
+    }
+    if text.len() > MAX {
+        return Err(format!("{} bytes are too long: at most {MAX}", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
 /// `text` on one line, with every risky character as `\u{..}`.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_risky) {
@@ -59,6 +76,12 @@ mod tests {
         assert_eq!(clean("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(clean("x\u{202e}y"), "x\\u{202e}y");
         assert_eq!(clean_lines("a\nb\r"), "a\nb\\r");
+    }
+
+    #[test]
+    fn reasons_are_one_line() {
+        assert_eq!(one_line(" INC-42 "), Ok("INC-42".into()));
+        assert!(one_line("a\nb").is_err() && one_line(&"x".repeat(1025)).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod printer;
 mod rows;
 mod table;
 
-pub(crate) use escape::clean;
+pub(crate) use escape::{clean, json_safe, one_line};
 pub(crate) use objects::Format;
 pub(crate) use printer::{Printer, color_wanted};
 pub(crate) use rows::{Listed, ends, grant_rules, lends, stamp};

@@ -1,6 +1,6 @@
 //! `-o`: the API's own objects, as kubectl would print them.
 
-use kube::{Resource, ResourceExt as _};
+use kube::Resource;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ where
     K: Resource<DynamicType = ()> + Serialize + Clone,
 {
     let mut object = object.clone();
-    object.managed_fields_mut().clear();
+    object.meta_mut().managed_fields = None;
     serde_json::to_value(object).map_err(unwritable)
 }
 
