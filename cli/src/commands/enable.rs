@@ -62,21 +62,40 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     if args.list {
         return list(&args, app, &cluster).await;
     }
-    for namespace in &args.namespaces {
-        if !args.disable {
-            lendable(namespace)?;
+    if args.disable {
+        for namespace in &args.namespaces {
+            disable(&args, app, &cluster, namespace).await?;
         }
+        return Ok(exit::DONE);
     }
+    args.namespaces.iter().try_for_each(|namespace| lendable(namespace))?;
+    let roles = roles(&cluster).await?;
     for namespace in &args.namespaces {
-        match args.disable {
-            true => disable(&args, app, &cluster, namespace).await?,
-            false => enable(app, &cluster, namespace).await?,
-        }
+        enable(app, &cluster, namespace).await?;
     }
-    if !args.disable {
-        explain(app, &cluster, &args.namespaces).await;
-    }
+    explain(app, &roles, &args.namespaces);
     Ok(exit::DONE)
+}
+
+/// What will be bound, as far as this user may read it.
+async fn roles(cluster: &Cluster) -> Result<Vec<ClusterRole>, Error> {
+    let api: Api<ClusterRole> = Api::all(cluster.client.clone());
+    let mut roles = Vec::new();
+    for role in BINDINGS {
+        match cluster.call("read a ClusterRole", api.get_opt(role)).await {
+            Ok(Some(role)) => roles.push(role),
+            Ok(None) => {
+                return Err(Error::new(
+                    exit::NOT_READY,
+                    format!("Oz is not installed on this cluster: there is no ClusterRole {role}"),
+                )
+                .hint("oz install"));
+            }
+            Err(fault) if fault.code() == Some(403) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(roles)
 }
 
 /// Oz never lends in Kubernetes' own namespaces, nor in its own.
@@ -103,19 +122,20 @@ async fn enable(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Err
     for name in BINDINGS {
         match found(cluster, namespace, name).await? {
             None => missing.push(name),
-            Some(binding) if installation::is_ours(&binding) && binding.metadata.deletion_timestamp.is_none() => {}
+            Some(binding)
+                if installation::is_ours(&binding) && binding.metadata.deletion_timestamp.is_none() => {}
             Some(binding) => return Err(other(namespace, &binding)),
         }
     }
     for name in &missing {
-        match installation::apply(cluster, &installation::binding(namespace, name)).await {
-            Ok(_) => {}
+        match installation::create(cluster, &installation::binding(namespace, name)).await {
+            Ok(()) => {}
             Err(fault) => return Err(refused(fault, namespace)),
         }
     }
     match missing.is_empty() {
         true => app.printer.say(&format!("Oz may lend in {namespace} already.")),
-        false => app.printer.strong(&format!("Oz may now lend in {namespace}.")),
+        false => app.printer.say(&format!("Oz may now lend in {namespace}.")),
     }
     Ok(())
 }
@@ -137,34 +157,24 @@ fn other(namespace: &str, binding: &RoleBinding) -> Error {
 }
 
 fn refused(fault: Fault, namespace: &str) -> Error {
-    let not_found = fault.code() == Some(404);
-    let text = fault.to_string();
-    if not_found && text.contains("namespaces") {
-        return Error::usage(format!("there is no namespace {namespace}"));
+    match fault.code() {
+        Some(404) => Error::usage(format!("there is no namespace {namespace}")),
+        _ => Error::from(fault),
     }
-    if not_found {
-        return Error::new(exit::NOT_READY, "Oz is not installed on this cluster: its ClusterRoles are missing").hint("oz install");
-    }
-    Error::from(fault)
 }
 
 /// What the controller may do there from now on, and what is needed besides.
-async fn explain(app: &App, cluster: &Cluster, namespaces: &[String]) {
-    for (role, what) in [(NAMESPACE_ROLE, "The controller itself may there"), (CEILING_ROLE, "The most that it may hand out there, by templates")] {
-        let api: Api<ClusterRole> = Api::all(cluster.client.clone());
-        match cluster.call("read a ClusterRole", api.get(role)).await {
-            Ok(role) => {
-                let rules = role.rules.unwrap_or_default();
-                app.printer.say(&format!("{what}:"));
-                for line in installation::in_words(&rules) {
-                    app.printer.say(&format!("  {line}"));
-                }
-                for power in installation::lasting(&rules).iter().filter(|_| role.metadata.name.as_deref() == Some(CEILING_ROLE)) {
-                    app.printer.warn(&format!("this outlasts a loan: {power}"));
-                }
-            }
-            Err(fault) if fault.code() == Some(404) => app.printer.warn(&format!("there is no ClusterRole {role}: oz install")),
-            Err(_) => {}
+fn explain(app: &App, roles: &[ClusterRole], namespaces: &[String]) {
+    for role in roles {
+        let (name, rules) = (role.name_any(), role.rules.as_deref().unwrap_or_default());
+        app.printer.say(match name == NAMESPACE_ROLE {
+            true => "The controller itself may there:",
+            false => "The most that it may hand out there, as templates say:",
+        });
+        installation::in_words(rules).iter().for_each(|line| app.printer.say(&format!("  {line}")));
+        if name == CEILING_ROLE {
+            let lasting = installation::lasting(rules);
+            lasting.iter().for_each(|power| app.printer.warn(&format!("this outlasts a loan: {power}")));
         }
     }
     if let [namespace] = namespaces {
@@ -197,14 +207,20 @@ async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> 
     }
     // Without these rights the controller can no longer take back what it gave: that comes first.
     let grants: Vec<Grant> = installation::live(cluster).await.map_err(|fault| {
-        Error::from(fault).hint("whether anything is lent there cannot be seen; ClusterRole oz-auditor shows it")
+        Error::from(fault)
+            .hint("whether anything is lent there cannot be seen; ClusterRole oz-auditor shows it")
     })?;
     let grants: Vec<Grant> = grants.into_iter().filter(|g| touches(g, namespace)).collect();
     if !grants.is_empty() {
         app.printer.say(&format!("Lent in {namespace} now:"));
         for grant in &grants {
             let spec = &grant.spec;
-            app.printer.say(&format!("  {} to {}: {}", spec.request.name, spec.holder.username, spec.granted.join("; ")));
+            app.printer.say(&format!(
+                "  {} to {}: {}",
+                spec.request.name,
+                spec.holder.username,
+                spec.granted.join("; ")
+            ));
         }
         if !args.yes {
             if !app.ui.interactive() {
@@ -228,20 +244,29 @@ async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> 
             Err(fault) => return Err(fault.into()),
         }
     }
-    app.printer.strong(&format!("Oz may no longer lend in {namespace}. Its templates and the record of requests stay there."));
+    app.printer.say(&format!(
+        "Oz may no longer lend in {namespace}. Its templates and the record of requests stay there."
+    ));
     Ok(())
 }
 
 async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
-    for (request, fault) in installation::end_all(cluster, Some(namespace), "Oz is disabled in this namespace").await? {
+    for (request, fault) in
+        installation::end_all(cluster, Some(namespace), "Oz is disabled in this namespace").await?
+    {
         app.printer.warn(&format!("{} was not released: {}", request.name_any(), Error::from(fault).message));
     }
-    let left = installation::wait_until_gone(cluster, |g| touches(g, namespace), Instant::now() + ENDS).await?;
+    let left =
+        installation::wait_until_gone(cluster, |g| touches(g, namespace), Instant::now() + ENDS).await?;
     match left.first() {
         None => Ok(()),
         Some(grant) => Err(Error::new(
             exit::NOT_READY,
-            format!("{} loans have not ended, {} among them: the namespace stays enabled", left.len(), grant.spec.request.name),
+            format!(
+                "{} loans have not ended, {} among them: the namespace stays enabled",
+                left.len(),
+                grant.spec.request.name
+            ),
         )
         .hint("oz check shows whether the controller runs")
         .hint(format!("oz describe {} -n {}", grant.spec.request.name, grant.spec.request.namespace))),
@@ -252,7 +277,9 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
     let enabled = installation::enabled(cluster).await?;
     // Who may not read grants sees the namespaces all the same.
     let grants = installation::live(cluster).await.ok();
-    let count = |e: &Enabled| grants.as_ref().map(|grants| grants.iter().filter(|g| touches(g, &e.namespace)).count());
+    let count = |e: &Enabled| {
+        grants.as_ref().map(|grants| grants.iter().filter(|g| touches(g, &e.namespace)).count())
+    };
     match args.output {
         As::Name if enabled.is_empty() => {}
         As::Name => {
@@ -276,7 +303,11 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                         true => "enabled".to_owned(),
                         false => format!("half: no RoleBinding {}", e.missing.join(", ")),
                     };
-                    vec![e.namespace.clone(), state, count(e).map_or_else(|| "?".to_owned(), |n| n.to_string())]
+                    vec![
+                        e.namespace.clone(),
+                        state,
+                        count(e).map_or_else(|| "?".to_owned(), |n| n.to_string()),
+                    ]
                 })
                 .collect();
             app.printer.data(&Table::new(&["NAMESPACE", "STATE", "GRANTS"]).whole(&rows))?;

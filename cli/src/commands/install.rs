@@ -84,7 +84,8 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         )
         .hint(format!("Oz needs Kubernetes {}.{} or newer", OLDEST.0, OLDEST.1)));
     }
-    let mut choices = Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
+    let mut choices =
+        Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
     permitted(&cluster, &installation::objects(&choices)?).await?;
     not_someone_else_s(&cluster).await?;
     keep(app, &cluster, &mut choices).await?;
@@ -108,7 +109,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let deployment = installation::available(app, &cluster, deadline).await?;
     let (policies, bindings) = whole(&cluster, &objects).await?;
     let asked = installation::of_kind("ValidatingAdmissionPolicy").len() - unasked;
-    app.printer.strong(&format!(
+    app.printer.say(&format!(
         "Oz {} is installed on Kubernetes {version}: {policies} policies with {bindings} bindings, {asked} of them seen to \
          refuse; controller {} ({}).",
         env!("CARGO_PKG_VERSION"),
@@ -122,7 +123,8 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
 
 /// Says all missing rights at once, before anything is changed.
 async fn permitted(cluster: &Cluster, objects: &[(Part, Value)]) -> Result<(), Error> {
-    let needed = objects.iter().flat_map(|(_, object)| ["get", "create", "patch"].map(|verb| Right::on(verb, object)));
+    let needed =
+        objects.iter().flat_map(|(_, object)| ["get", "create", "patch"].map(|verb| Right::on(verb, object)));
     let missing = installation::missing_rights(cluster, needed.collect()).await?;
     refuse(&missing, "install Oz")
 }
@@ -142,9 +144,13 @@ pub(super) fn refuse(missing: &[Right], what: &str) -> Result<(), Error> {
         let what = text.split_once(' ').map(|(_, what)| what.to_owned()).unwrap_or_default();
         resources.entry(what).or_default().push(right.verb);
     }
-    let lines: Vec<String> = resources.iter().map(|(what, verbs)| format!("  {} {what}", verbs.join(", "))).collect();
-    Err(Error::new(exit::DENIED, format!("denied: to {what} takes rights that you do not have:\n{}", lines.join("\n")))
-        .hint("this is for an administrator of the cluster; name another context with --context"))
+    let lines: Vec<String> =
+        resources.iter().map(|(what, verbs)| format!("  {} {what}", verbs.join(", "))).collect();
+    Err(Error::new(
+        exit::DENIED,
+        format!("denied: to {what} takes rights that you do not have:\n{}", lines.join("\n")),
+    )
+    .hint("this is for an administrator of the cluster; name another context with --context"))
 }
 
 /// A namespace of that name may have been there before Oz.
@@ -153,11 +159,18 @@ async fn not_someone_else_s(cluster: &Cluster) -> Result<(), Error> {
         let Some(live) = installation::find(cluster, &namespace).await? else { continue };
         let name = live["metadata"]["name"].as_str().unwrap_or_default();
         if live["metadata"]["labels"]["app.kubernetes.io/part-of"] != "oz" {
-            return Err(Error::new(exit::DENIED, format!("there is a namespace {name} already, and it is not Oz's"))
-                .hint(format!("if it shall be Oz's: kubectl label namespace {name} {}", installation::PART_OF_OZ)));
+            return Err(Error::new(
+                exit::DENIED,
+                format!("there is a namespace {name} already, and it is not Oz's"),
+            )
+            .hint(format!(
+                "if it shall be Oz's: kubectl label namespace {name} {}",
+                installation::PART_OF_OZ
+            )));
         }
         if !live["metadata"]["deletionTimestamp"].is_null() {
-            return Err(Error::new(exit::NOT_READY, format!("namespace {name} is still being deleted")).hint("try again in a while"));
+            return Err(Error::new(exit::NOT_READY, format!("namespace {name} is still being deleted"))
+                .hint("try again in a while"));
         }
     }
     Ok(())
@@ -182,7 +195,13 @@ async fn keep(app: &App, cluster: &Cluster, choices: &mut Choices) -> Result<(),
     Ok(())
 }
 
-async fn apply(app: &App, cluster: &Cluster, what: &str, part: Part, objects: &[(Part, Value)]) -> Result<(), Error> {
+async fn apply(
+    app: &App,
+    cluster: &Cluster,
+    what: &str,
+    part: Part,
+    objects: &[(Part, Value)],
+) -> Result<(), Error> {
     app.printer.say(&format!("Applying {what} …"));
     for (_, object) in objects.iter().filter(|(of, _)| *of == part) {
         installation::apply(cluster, object).await?;
@@ -195,7 +214,9 @@ async fn established(cluster: &Cluster, kind: &Value, deadline: Instant) -> Resu
     loop {
         let live = installation::read(cluster, kind).await?;
         let conditions = live["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let is = |which: &str, status: &str| conditions.iter().find(|c| c["type"] == which && c["status"] == status);
+        let is = |which: &str, status: &str| {
+            conditions.iter().find(|c| c["type"] == which && c["status"] == status)
+        };
         if is("Established", "True").is_some() {
             return Ok(());
         }
@@ -212,7 +233,8 @@ async fn established(cluster: &Cluster, kind: &Value, deadline: Instant) -> Resu
 
 async fn audiences(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, Error> {
     installation::audiences(cluster, namespace).await.map_err(|fault| {
-        Error::from(fault).hint(format!("say it yourself: --audience {DEFAULT_AUDIENCE} is what most clusters have"))
+        Error::from(fault)
+            .hint(format!("say it yourself: --audience {DEFAULT_AUDIENCE} is what most clusters have"))
     })
 }
 
@@ -220,7 +242,11 @@ async fn audiences(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, Er
 async fn restore(app: &App, cluster: &Cluster, objects: &[(Part, Value)]) -> Result<(), Error> {
     for (_, object) in objects.iter().filter(|(part, _)| *part == Part::Gate) {
         if let Standing::Differs(paths) = installation::standing(cluster, object, &["spec"]).await? {
-            app.printer.warn(&format!("{} was changed by someone at {}: it is put right", name_of(object), paths.join(", ")));
+            app.printer.warn(&format!(
+                "{} was changed by someone at {}: it is put right",
+                name_of(object),
+                paths.join(", ")
+            ));
             installation::replace(cluster, object).await?;
         }
     }
@@ -233,15 +259,20 @@ async fn in_force(app: &App, cluster: &Cluster) -> Result<usize, Error> {
     let deadline = Instant::now() + GATE;
     loop {
         let answers = installation::probe(cluster, &app.settings).await?;
-        let open: Vec<&str> =
-            answers.iter().filter_map(|(_, a)| if let Answer::Open(why) = a { Some(why.as_str()) } else { None }).collect();
+        let open: Vec<&str> = answers
+            .iter()
+            .filter_map(|(_, a)| if let Answer::Open(why) = a { Some(why.as_str()) } else { None })
+            .collect();
         if open.is_empty() {
             return Ok(answers.iter().filter(|(_, a)| *a != Answer::Refused).count());
         }
         if Instant::now() > deadline {
-            return Err(Error::new(exit::NOT_READY, format!("the gate is not in force: {}", open.join("; ")))
-                .hint("is the admission plugin ValidatingAdmissionPolicy switched off in this API server?")
-                .hint("nothing can be granted meanwhile: the controller looks at the same"));
+            return Err(Error::new(
+                exit::NOT_READY,
+                format!("the gate is not in force: {}", open.join("; ")),
+            )
+            .hint("is the admission plugin ValidatingAdmissionPolicy switched off in this API server?")
+            .hint("nothing can be granted meanwhile: the controller looks at the same"));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -263,7 +294,8 @@ async fn whole(cluster: &Cluster, objects: &[(Part, Value)]) -> Result<(usize, u
 
 /// Prints all, with what the cluster would have filled in where it can be asked.
 async fn dry_run(args: &Args, app: &App) -> Result<u8, Error> {
-    let mut choices = Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
+    let mut choices =
+        Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
     if choices.audiences.is_empty() || choices.image.is_none() {
         match ask_cluster(app, &mut choices).await {
             Ok(()) => {}
@@ -273,7 +305,8 @@ async fn dry_run(args: &Args, app: &App) -> Result<u8, Error> {
             )),
         }
     }
-    let objects: Vec<Value> = installation::objects(&choices)?.into_iter().map(|(_, object)| object).collect();
+    let objects: Vec<Value> =
+        installation::objects(&choices)?.into_iter().map(|(_, object)| object).collect();
     app.printer.data(&printed(args.output, &objects)?)?;
     Ok(exit::DONE)
 }
@@ -289,7 +322,8 @@ async fn ask_cluster(app: &App, choices: &mut Choices) -> Result<(), Error> {
 }
 
 fn printed(how: As, objects: &[Value]) -> Result<String, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::internal(format!("failed to write the manifests: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Error::internal(format!("failed to write the manifests: {error}"));
     match how {
         As::Name => Ok(objects.iter().map(name_of).collect::<Vec<_>>().join("\n")),
         As::Json => {
@@ -317,7 +351,12 @@ mod tests {
 
     #[test]
     fn missing_rights_are_told_together() {
-        let right = |verb| Right { verb, group: String::new(), resource: "namespaces".to_owned(), namespace: String::new() };
+        let right = |verb| Right {
+            verb,
+            group: String::new(),
+            resource: "namespaces".to_owned(),
+            namespace: String::new(),
+        };
         let error = refuse(&[right("create"), right("patch")], "install Oz").unwrap_err();
         assert!(error.message.ends_with("\n  create, patch namespaces"), "{}", error.message);
         assert_eq!((error.code, refuse(&[], "x")), (exit::DENIED, Ok(())));
@@ -326,8 +365,11 @@ mod tests {
     #[test]
     fn the_printed_manifests_are_what_would_be_applied() {
         use serde::Deserialize as _;
-        let objects: Vec<Value> =
-            installation::objects(&Choices::default()).unwrap().into_iter().map(|(_, object)| object).collect();
+        let objects: Vec<Value> = installation::objects(&Choices::default())
+            .unwrap()
+            .into_iter()
+            .map(|(_, object)| object)
+            .collect();
         let text = printed(As::Yaml, &objects).unwrap();
         let back: Vec<Value> =
             serde_yaml::Deserializer::from_str(&text).map(|d| Value::deserialize(d).unwrap()).collect();

@@ -3,9 +3,13 @@
 
 mod access_request;
 mod approve;
+mod check;
+mod completion;
 mod deny;
 mod describe;
+mod enable;
 mod grants;
+mod install;
 mod kubeconfig;
 mod list;
 mod pending;
@@ -14,10 +18,12 @@ mod requests;
 mod revoke;
 mod shell;
 mod templates;
+mod uninstall;
 mod version;
 
 use std::ffi::OsString;
 
+pub(crate) use self::completion::answered as completion_answered;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
@@ -57,6 +63,11 @@ pub(crate) enum Command {
     Revoke(revoke::Args),
     Shell(shell::Args),
     Kubeconfig(kubeconfig::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Enable(enable::Args),
+    Check(check::Args),
+    Completion(completion::Args),
     Version(version::Args),
 }
 
@@ -95,6 +106,11 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
         Command::Revoke(args) => app.block_on(revoke::run(args, app)),
         Command::Shell(args) => app.block_on(shell::run(args, app)),
         Command::Kubeconfig(args) => app.block_on(kubeconfig::run(args, app)),
+        Command::Install(args) => app.block_on(install::run(args, app)),
+        Command::Uninstall(args) => app.block_on(uninstall::run(args, app)),
+        Command::Enable(args) => app.block_on(enable::run(args, app)),
+        Command::Check(args) => app.block_on(check::run(args, app)),
+        Command::Completion(args) => completion::run(&args, app),
         Command::Version(args) => version::run(&args, app),
     }
 }

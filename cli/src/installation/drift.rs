@@ -36,7 +36,11 @@ pub(crate) async fn standing(cluster: &Cluster, wanted: &Value, fields: &[&str])
         return Ok(Standing::Going);
     }
     let only = |object: &Value| -> Value {
-        fields.iter().filter(|f| !object[**f].is_null()).map(|f| ((*f).to_owned(), object[*f].clone())).collect()
+        fields
+            .iter()
+            .filter(|f| !object[**f].is_null())
+            .map(|f| ((*f).to_owned(), object[*f].clone()))
+            .collect()
     };
     let found = differences(&only(wanted), &only(&live));
     Ok(if found.is_empty() { Standing::Same } else { Standing::Differs(found) })

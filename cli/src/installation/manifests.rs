@@ -160,7 +160,9 @@ mod tests {
                 match path.is_dir() {
                     // Examples are for reading.
                     true if name != "examples" => folders.push(path),
-                    false if name.ends_with(".yaml") && !name.ends_with("kustomization.yaml") => there.push(name),
+                    false if name.ends_with(".yaml") && !name.ends_with("kustomization.yaml") => {
+                        there.push(name)
+                    }
                     _ => {}
                 }
             }
@@ -195,7 +197,8 @@ mod tests {
 
     #[test]
     fn image_and_replicas_are_filled_in() {
-        let choices = Choices { image: Some("r.example/oz:2".to_owned()), replicas: Some(1), ..Choices::default() };
+        let choices =
+            Choices { image: Some("r.example/oz:2".to_owned()), replicas: Some(1), ..Choices::default() };
         let all = objects(&choices).unwrap();
         let (_, deployment) = all.iter().find(|(_, o)| o["kind"] == "Deployment").unwrap();
         assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "r.example/oz:2");
@@ -217,7 +220,10 @@ mod tests {
         assert_eq!(found(&["https://eks.example/id/1"]), ["https://eks.example/id/1"]);
         assert_eq!(found(&["api", "https://k.example"]), ["api", "https://k.example"]);
         for bad in ["", "a' || 'b", "a b", "x\n", "a\\"] {
-            assert!(objects(&Choices { audiences: vec![bad.to_owned()], ..Choices::default() }).is_err(), "{bad:?}");
+            assert!(
+                objects(&Choices { audiences: vec![bad.to_owned()], ..Choices::default() }).is_err(),
+                "{bad:?}"
+            );
         }
     }
 

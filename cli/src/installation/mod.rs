@@ -14,10 +14,12 @@ pub(crate) use drift::{Standing, standing};
 pub(crate) use enabled::{BINDINGS, Enabled, binding, controller_subject, enabled, is_ours};
 pub(crate) use loans::{delete as delete_grants, end_all, live, wait_until_gone};
 pub(crate) use manifests::{
-    CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects, of_kind,
+    CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects,
+    of_kind,
 };
 pub(crate) use objects::{
-    Right, apply, audiences, delete, find, gone, kind_of, missing_rights, name_of, read, replace, server_version,
+    Right, apply, audiences, create, delete, find, gone, missing_rights, name_of, read, replace,
+    server_version,
 };
 pub(crate) use power::{in_words, lasting};
 pub(crate) use probes::{Answer, probe};
@@ -35,7 +37,9 @@ pub(crate) const PART_OF_OZ: &str = "app.kubernetes.io/part-of=oz";
 pub(crate) enum Refused {
     #[error("the manifests in this program are broken: {0}")]
     Manifest(String),
-    #[error("{0:?} cannot be an audience: letters, digits and punctuation, without quotes, spaces and backslashes")]
+    #[error(
+        "{0:?} cannot be an audience: letters, digits and punctuation, without quotes, spaces and backslashes"
+    )]
     Audience(String),
 }
 

@@ -9,7 +9,9 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy,
+};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -28,7 +30,8 @@ const SHORTEST_TOKEN: i64 = 600;
 
 /// Group, version and kind.
 pub(crate) fn kind_of(object: &Value) -> GroupVersionKind {
-    let (version, kind) = (object["apiVersion"].as_str().unwrap_or_default(), object["kind"].as_str().unwrap_or_default());
+    let (version, kind) =
+        (object["apiVersion"].as_str().unwrap_or_default(), object["kind"].as_str().unwrap_or_default());
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     GroupVersionKind::gvk(group, version, kind)
 }
@@ -65,10 +68,24 @@ pub(crate) async fn apply(cluster: &Cluster, object: &Value) -> Result<DynamicOb
     let started = Instant::now();
     loop {
         match cluster.call(&doing, api.patch(name(object), &with, &Patch::Apply(object))).await {
-            Err(fault) if fault.code() == Some(404) && started.elapsed() < SETTLES => tokio::time::sleep(LOOK).await,
+            Err(fault) if fault.code() == Some(404) && started.elapsed() < SETTLES => {
+                tokio::time::sleep(LOOK).await
+            }
             answer => return answer,
         }
     }
+}
+
+/// Makes the object, which must not be there.
+///
+/// # Errors
+/// It is there, or the API server refuses it.
+pub(crate) async fn create(cluster: &Cluster, object: &Value) -> Result<(), Fault> {
+    let doing = format!("create {}", name_of(object));
+    let body: DynamicObject = serde_json::from_value(object.clone())
+        .map_err(|e| Fault::Protocol { doing: doing.clone(), cause: e.to_string() })?;
+    let with = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    cluster.call(&doing, api(cluster, object).create(&with, &body)).await.map(drop)
 }
 
 /// Makes the object's spec so and nothing else: what others added to it goes as well.
@@ -79,8 +96,8 @@ pub(crate) async fn replace(cluster: &Cluster, object: &Value) -> Result<(), Fau
     let doing = format!("replace {}", name_of(object));
     let mut live = read(cluster, object).await?;
     live["spec"] = object["spec"].clone();
-    let live: DynamicObject =
-        serde_json::from_value(live).map_err(|e| Fault::Protocol { doing: doing.clone(), cause: e.to_string() })?;
+    let live: DynamicObject = serde_json::from_value(live)
+        .map_err(|e| Fault::Protocol { doing: doing.clone(), cause: e.to_string() })?;
     let with = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     cluster.call(&doing, api(cluster, object).replace(name(object), &with, &live)).await.map(drop)
 }
@@ -129,7 +146,11 @@ pub(crate) async fn delete(cluster: &Cluster, object: &Value) -> Result<bool, Fa
 ///
 /// # Errors
 /// They may not be read.
-pub(crate) async fn gone(cluster: &Cluster, objects: &[Value], deadline: Instant) -> Result<Vec<Value>, Fault> {
+pub(crate) async fn gone(
+    cluster: &Cluster,
+    objects: &[Value],
+    deadline: Instant,
+) -> Result<Vec<Value>, Fault> {
     loop {
         let looks = objects.iter().map(|object| find(cluster, object));
         let mut left = Vec::new();
@@ -184,7 +205,8 @@ pub(crate) async fn missing_rights(cluster: &Cluster, mut rights: Vec<Right>) ->
     rights.dedup();
     let questions = rights.into_iter().map(|right| async move {
         let some = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let (resource, subresource) = right.resource.split_once('/').map_or((right.resource.as_str(), None), |(r, s)| (r, Some(s)));
+        let (resource, subresource) =
+            right.resource.split_once('/').map_or((right.resource.as_str(), None), |(r, s)| (r, Some(s)));
         let attributes = ResourceAttributes {
             verb: Some(right.verb.to_owned()),
             group: some(&right.group),
@@ -193,7 +215,8 @@ pub(crate) async fn missing_rights(cluster: &Cluster, mut rights: Vec<Right>) ->
             namespace: some(&right.namespace),
             ..ResourceAttributes::default()
         };
-        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let spec =
+            SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let api: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
         let with = PostParams::default();
@@ -217,7 +240,9 @@ pub(crate) async fn audiences(cluster: &Cluster, namespace: &str) -> Result<Vec<
     loop {
         match cluster.call(doing, api.create_token_request("default", &with, &question)).await {
             Ok(answer) => return Ok(answer.spec.audiences),
-            Err(fault) if fault.code() == Some(404) && started.elapsed() < SETTLES => tokio::time::sleep(LOOK).await,
+            Err(fault) if fault.code() == Some(404) && started.elapsed() < SETTLES => {
+                tokio::time::sleep(LOOK).await
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -250,9 +275,18 @@ mod tests {
         assert_eq!(
             resources,
             [
-                "accesstemplates", "clusterrolebindings", "clusterroles", "customresourcedefinitions", "deployments",
-                "namespaces", "poddisruptionbudgets", "rolebindings", "roles", "serviceaccounts",
-                "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+                "accesstemplates",
+                "clusterrolebindings",
+                "clusterroles",
+                "customresourcedefinitions",
+                "deployments",
+                "namespaces",
+                "poddisruptionbudgets",
+                "rolebindings",
+                "roles",
+                "serviceaccounts",
+                "validatingadmissionpolicies",
+                "validatingadmissionpolicybindings",
             ]
         );
     }
@@ -261,9 +295,16 @@ mod tests {
     fn rights_in_words() {
         let role = serde_json::json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
                                       "metadata": {"name": "x", "namespace": "oz-system"}});
-        assert_eq!(Right::on("patch", &role).to_string(), "patch roles.rbac.authorization.k8s.io in oz-system");
-        let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}});
+        assert_eq!(
+            Right::on("patch", &role).to_string(),
+            "patch roles.rbac.authorization.k8s.io in oz-system"
+        );
+        let namespace =
+            serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}});
         assert_eq!(Right::on("create", &namespace).to_string(), "create namespaces");
-        assert_eq!((name_of(&role), name_of(&namespace)), ("Role oz-system/x".to_owned(), "Namespace x".to_owned()));
+        assert_eq!(
+            (name_of(&role), name_of(&namespace)),
+            ("Role oz-system/x".to_owned(), "Namespace x".to_owned())
+        );
     }
 }

@@ -28,7 +28,14 @@ fn line(rule: &PolicyRule) -> String {
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 /// What runs pods for whoever writes it.
 const WORKLOADS: [&str; 9] = [
-    "pods", "replicationcontrollers", "podtemplates", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs",
+    "pods",
+    "replicationcontrollers",
+    "podtemplates",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "jobs",
     "cronjobs",
 ];
 /// What says who may do what.
@@ -57,10 +64,18 @@ fn lasting_in(rule: &PolicyRule) -> Vec<String> {
             "secrets" => "Secrets hold tokens and passwords",
             "serviceaccounts/token" if verb(&["create"]) => "tokens of other accounts",
             "nodes/proxy" => "everything on a node, past the API server",
-            "pods/ephemeralcontainers" if verb(&["update", "patch"]) => "containers that stay, with any Secret in them",
-            "certificatesigningrequests" | "certificatesigningrequests/approval" | "signers" => "certificates that cannot be revoked",
-            "validatingadmissionpolicies" | "validatingadmissionpolicybindings" | "mutatingadmissionpolicies"
-            | "mutatingadmissionpolicybindings" | "validatingwebhookconfigurations" | "mutatingwebhookconfigurations"
+            "pods/ephemeralcontainers" if verb(&["update", "patch"]) => {
+                "containers that stay, with any Secret in them"
+            }
+            "certificatesigningrequests" | "certificatesigningrequests/approval" | "signers" => {
+                "certificates that cannot be revoked"
+            }
+            "validatingadmissionpolicies"
+            | "validatingadmissionpolicybindings"
+            | "mutatingadmissionpolicies"
+            | "mutatingadmissionpolicybindings"
+            | "validatingwebhookconfigurations"
+            | "mutatingwebhookconfigurations"
                 if verb(&WRITES) || verb(&["delete"]) =>
             {
                 "the gate itself"
@@ -89,7 +104,10 @@ mod tests {
             {"apiGroups": [""], "resources": ["pods/exec", "pods/attach"], "verbs": ["get", "create"]},
             {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"], "resourceNames": ["api"]},
         ]));
-        assert_eq!(in_words(&rules), ["get, create pods/exec, pods/attach", "get deployments.apps named api"]);
+        assert_eq!(
+            in_words(&rules),
+            ["get, create pods/exec, pods/attach", "get deployments.apps named api"]
+        );
     }
 
     #[test]
@@ -104,16 +122,27 @@ mod tests {
     #[test]
     fn each_lasting_power_is_found() {
         for (group, resource, verb) in [
-            ("", "secrets", "get"), ("", "pods", "create"), ("apps", "deployments", "patch"), ("batch", "cronjobs", "update"),
-            ("rbac.authorization.k8s.io", "rolebindings", "create"), ("", "serviceaccounts/token", "create"),
-            ("", "serviceaccounts", "impersonate"), ("", "nodes/proxy", "get"), ("", "pods/ephemeralcontainers", "patch"),
-            ("*", "pods", "get"), ("", "*", "get"), ("", "configmaps", "*"), ("rbac.authorization.k8s.io", "roles", "escalate"),
+            ("", "secrets", "get"),
+            ("", "pods", "create"),
+            ("apps", "deployments", "patch"),
+            ("batch", "cronjobs", "update"),
+            ("rbac.authorization.k8s.io", "rolebindings", "create"),
+            ("", "serviceaccounts/token", "create"),
+            ("", "serviceaccounts", "impersonate"),
+            ("", "nodes/proxy", "get"),
+            ("", "pods/ephemeralcontainers", "patch"),
+            ("*", "pods", "get"),
+            ("", "*", "get"),
+            ("", "configmaps", "*"),
+            ("rbac.authorization.k8s.io", "roles", "escalate"),
             ("certificates.k8s.io", "certificatesigningrequests", "create"),
         ] {
             let rule = rules(json!([{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]));
             assert_eq!(lasting(&rule).len(), 1, "{verb} {resource}: {:?}", lasting(&rule));
         }
-        let harmless = rules(json!([{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "delete"]}]));
+        let harmless = rules(
+            json!([{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "delete"]}]),
+        );
         assert_eq!(lasting(&harmless), [""; 0]);
     }
 }

@@ -9,7 +9,9 @@ use http::Method;
 use kube::Client;
 use kube::api::DynamicObject;
 use kube::core::Status;
-use oz_shared::names::{CONTROLLER_USERNAME, GATE_PROBE, GATE_REVISION, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::names::{
+    CONTROLLER_USERNAME, GATE_PROBE, GATE_REVISION, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE,
+};
 use oz_shared::request::Requester;
 use serde_json::{Value, json};
 
@@ -42,13 +44,17 @@ struct Probe {
 ///
 /// # Errors
 /// The API server does not answer at all.
-pub(crate) async fn probe(cluster: &Cluster, settings: &Settings) -> Result<Vec<(&'static str, Answer)>, Fault> {
+pub(crate) async fn probe(
+    cluster: &Cluster,
+    settings: &Settings,
+) -> Result<Vec<(&'static str, Answer)>, Fault> {
     let me = cluster.whoami().await?;
     let controller = match settings.impersonate {
         // One cannot be two others at once.
         Some(_) => None,
         None => {
-            let controller = Settings { impersonate: Some(CONTROLLER_USERNAME.to_owned()), ..settings.clone() };
+            let controller =
+                Settings { impersonate: Some(CONTROLLER_USERNAME.to_owned()), ..settings.clone() };
             Some(Cluster::connect(&controller).await?)
         }
     };
@@ -59,7 +65,9 @@ pub(crate) async fn probe(cluster: &Cluster, settings: &Settings) -> Result<Vec<
             let answer = match (probe.as_controller, controller) {
                 (false, _) => ask(cluster, probe).await,
                 (true, Some(controller)) => ask(controller, probe).await,
-                (true, None) => Answer::Unknown("asked only without --as: it takes impersonating the controller".to_owned()),
+                (true, None) => Answer::Unknown(
+                    "asked only without --as: it takes impersonating the controller".to_owned(),
+                ),
             };
             (policy, answer)
         }
@@ -81,13 +89,18 @@ async fn ask(cluster: &Cluster, probe: Probe) -> Answer {
 }
 
 fn request(probe: Probe) -> http::Result<http::Request<Vec<u8>>> {
-    let json = if probe.method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+    let json =
+        if probe.method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
     // A connection has no dry run; of a deletion the body counts.
     let (path, body) = match probe.body {
         Value::Null => (probe.path, Vec::new()),
         body => (format!("{}?dryRun=All", probe.path), body.to_string().into_bytes()),
     };
-    http::Request::builder().method(probe.method).uri(path).header(http::header::CONTENT_TYPE, json).body(body)
+    http::Request::builder()
+        .method(probe.method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, json)
+        .body(body)
 }
 
 /// An answer that is no error, whatever it holds, means that it was let through.
@@ -104,7 +117,9 @@ fn judge(policy: &str, status: &Status) -> Answer {
     if message.contains(&format!("ValidatingAdmissionPolicy '{policy}'")) {
         return match status.code == 403 && message.ends_with(GATE_REVISION) {
             true => Answer::Refused,
-            false => Answer::Open(format!("{policy} refuses in another revision than {GATE_REVISION}: {message}")),
+            false => {
+                Answer::Open(format!("{policy} refuses in another revision than {GATE_REVISION}: {message}"))
+            }
         };
     }
     match status.code {
@@ -126,10 +141,9 @@ fn access_request(name: &str, requester: &Value, duration: &str) -> Value {
 fn list(me: &Requester) -> Vec<Probe> {
     let oz = format!("/apis/ozaccess.io/v1alpha1/namespaces/{SYSTEM_NAMESPACE}");
     let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/roles");
-    let role = |labels: Value| {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "gate-probe", "labels": labels}})
-    };
-    let post = |policy, path: String, body| Probe { policy, as_controller: false, method: Method::POST, path, body };
+    let role = |labels: Value| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "gate-probe", "labels": labels}});
+    let post =
+        |policy, path: String, body| Probe { policy, as_controller: false, method: Method::POST, path, body };
     let as_controller = |probe: Probe| Probe { as_controller: true, ..probe };
     let kept = format!("{oz}/accessrequests/{GATE_PROBE}");
     vec![
@@ -138,14 +152,26 @@ fn list(me: &Requester) -> Vec<Probe> {
             format!("{oz}/accessrequests"),
             access_request("gate-probe-forged", &json!({"username": "somebody-else"}), "1m"),
         ),
-        post("oz-request-template", format!("{oz}/accessrequests"), access_request("gate-probe-long", &json!(me), "2m")),
+        post(
+            "oz-request-template",
+            format!("{oz}/accessrequests"),
+            access_request("gate-probe-long", &json!(me), "2m"),
+        ),
         as_controller(Probe {
             method: Method::PATCH,
-            ..post("oz-request-update", kept.clone(), json!({"metadata": {"labels": {"gate-probe": "must-be-refused"}}}))
+            ..post(
+                "oz-request-update",
+                kept.clone(),
+                json!({"metadata": {"labels": {"gate-probe": "must-be-refused"}}}),
+            )
         }),
         as_controller(Probe {
             method: Method::DELETE,
-            ..post("oz-request-delete", kept, json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}))
+            ..post(
+                "oz-request-delete",
+                kept,
+                json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}),
+            )
         }),
         as_controller(post(
             "oz-template",
@@ -218,6 +244,9 @@ mod tests {
         assert!(matches!(judge(403, &format!("{by} [oz 0]")), Answer::Open(_)));
         assert!(matches!(judge(422, &format!("{by} [oz 1]")), Answer::Open(_)));
         assert!(matches!(judge(403, "User \"alice\" cannot create resource \"roles\""), Answer::Unknown(_)));
-        assert!(matches!(judge(403, "ValidatingAdmissionPolicy 'other' denied request: no [oz 1]"), Answer::Open(_)));
+        assert!(matches!(
+            judge(403, "ValidatingAdmissionPolicy 'other' denied request: no [oz 1]"),
+            Answer::Open(_)
+        ));
     }
 }

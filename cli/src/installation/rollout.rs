@@ -45,10 +45,11 @@ pub(crate) async fn available(app: &App, cluster: &Cluster, deadline: Instant) -
             return Ok(deployment);
         }
         let trouble = trouble(cluster, &deployment).await?;
-        for words in trouble.iter().map(Trouble::words) {
-            if !said.contains(&words) {
-                app.printer.warn(&words);
-                said.push(words);
+        // Every replica has the same trouble: it is told once, and what ends the wait is told by its error.
+        for trouble in trouble.iter().filter(|t| !t.is_hopeless()) {
+            if !said.contains(&trouble.reason) {
+                app.printer.warn(&trouble.words());
+                said.push(trouble.reason.clone());
             }
         }
         if let Some(hopeless) = trouble.iter().find(|t| t.is_hopeless()) {
@@ -59,10 +60,13 @@ pub(crate) async fn available(app: &App, cluster: &Cluster, deadline: Instant) -
             return Err(next_steps(Error::new(exit::NOT_READY, message), hopeless));
         }
         if Instant::now() > deadline {
-            let why = said.last().map_or_else(|| counts(&deployment), Clone::clone);
-            return Err(Error::new(exit::NOT_READY, format!("the controller did not become available in time: {why}"))
-                .hint(format!("kubectl get pods,events -n {SYSTEM_NAMESPACE}"))
-                .hint("the same command again goes on where this ended; --timeout gives it longer"));
+            let why = trouble.last().map_or_else(|| counts(&deployment), Trouble::words);
+            return Err(Error::new(
+                exit::NOT_READY,
+                format!("the controller did not become available in time: {why}"),
+            )
+            .hint(format!("kubectl get pods,events -n {SYSTEM_NAMESPACE}"))
+            .hint("the same command again goes on where this ended; --timeout gives it longer"));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -116,10 +120,12 @@ impl Trouble {
 
 async fn trouble(cluster: &Cluster, deployment: &Deployment) -> Result<Vec<Trouble>, Fault> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
-    let list = cluster.call("list the controller's pods", pods.list(&ListParams::default().labels(PODS))).await?;
+    let list =
+        cluster.call("list the controller's pods", pods.list(&ListParams::default().labels(PODS))).await?;
     // Pods of an earlier revision may be in trouble of their own, which is what this install is to mend.
     let image = image(deployment);
-    let mut found: Vec<Trouble> = list.items.iter().filter(|pod| of_image(pod, image)).flat_map(pod_trouble).collect();
+    let mut found: Vec<Trouble> =
+        list.items.iter().filter(|pod| of_image(pod, image)).flat_map(pod_trouble).collect();
     let conditions = deployment.status.iter().flat_map(|s| s.conditions.iter().flatten());
     found.extend(conditions.filter(|c| c.type_ == "ReplicaFailure" && c.status == "True").map(|c| Trouble {
         pod: String::new(),
@@ -137,7 +143,8 @@ pub(crate) fn image(deployment: &Deployment) -> &str {
 
 fn of_image(pod: &Pod, image: &str) -> bool {
     let containers = pod.spec.iter().flat_map(|s| &s.containers);
-    pod.metadata.deletion_timestamp.is_none() && containers.into_iter().any(|c| c.image.as_deref() == Some(image))
+    pod.metadata.deletion_timestamp.is_none()
+        && containers.into_iter().any(|c| c.image.as_deref() == Some(image))
 }
 
 fn pod_trouble(pod: &Pod) -> Vec<Trouble> {
@@ -147,7 +154,8 @@ fn pod_trouble(pod: &Pod) -> Vec<Trouble> {
         reason: reason.to_owned(),
         message: message.to_owned(),
     };
-    let unscheduled = status.conditions.iter().flatten().filter(|c| c.type_ == "PodScheduled" && c.status == "False");
+    let unscheduled =
+        status.conditions.iter().flatten().filter(|c| c.type_ == "PodScheduled" && c.status == "False");
     let mut found: Vec<Trouble> = unscheduled
         .map(|c| trouble(c.reason.as_deref().unwrap_or_default(), c.message.as_deref().unwrap_or_default()))
         .collect();
@@ -177,7 +185,11 @@ async fn last_words(cluster: &Cluster, trouble: &Trouble) -> Option<String> {
     }
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let with = LogParams { previous: true, tail_lines: Some(LAST_LINES), ..LogParams::default() };
-    cluster.call("read the controller's log", pods.logs(&trouble.pod, &with)).await.ok().filter(|log| !log.is_empty())
+    cluster
+        .call("read the controller's log", pods.logs(&trouble.pod, &with))
+        .await
+        .ok()
+        .filter(|log| !log.is_empty())
 }
 
 #[cfg(test)]
@@ -197,7 +209,10 @@ mod tests {
         }))
         .unwrap();
         let found = pod_trouble(&pod);
-        assert_eq!(found[0].words(), "pod oz-controller-1: ImagePullBackOff: Back-off pulling image \"r/x:1\"");
+        assert_eq!(
+            found[0].words(),
+            "pod oz-controller-1: ImagePullBackOff: Back-off pulling image \"r/x:1\""
+        );
         assert!(found[0].is_hopeless() && of_image(&pod, "r/x:1") && !of_image(&pod, "r/x:2"));
     }
 
@@ -211,7 +226,8 @@ mod tests {
             }))
             .unwrap()
         };
-        let done = json!({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2});
+        let done =
+            json!({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2});
         assert!(is_complete(&deployment(done)));
         for status in [
             json!({"observedGeneration": 1, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}),

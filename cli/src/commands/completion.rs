@@ -1,0 +1,280 @@
+//! `oz completion`, and the hook by which a shell asks this program what may come next.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{ArgValueCompleter, CompletionCandidate};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::config::Kubeconfig;
+use kube::{Api, ResourceExt as _};
+use oz_shared::{AccessRequest, Phase};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit;
+use crate::kube::{Cluster, outcome};
+use crate::settings::{GlobalArgs, Settings};
+
+/// Set by the scripts that `oz completion` prints; then this program completes instead of running.
+const HOOK: &str = "OZ_COMPLETE";
+/// Nobody waits longer at a Tab.
+const LIMIT: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  source <(oz completion bash)                    in ~/.bashrc
+  source <(oz completion zsh)                     in ~/.zshrc
+  oz completion fish > ~/.config/fish/completions/oz.fish
+  oz completion bash --static                     a script that never asks the cluster";
+
+/// Print the completion script for a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which shell
+    shell: Shell,
+    /// Commands and flags only, without the names in the cluster
+    #[arg(long = "static")]
+    fixed: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    #[value(alias = "pwsh")]
+    Powershell,
+    Elvish,
+}
+
+impl Shell {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Elvish => "elvish",
+        }
+    }
+
+    const fn generator(self) -> clap_complete::Shell {
+        match self {
+            Self::Bash => clap_complete::Shell::Bash,
+            Self::Zsh => clap_complete::Shell::Zsh,
+            Self::Fish => clap_complete::Shell::Fish,
+            Self::Powershell => clap_complete::Shell::PowerShell,
+            Self::Elvish => clap_complete::Shell::Elvish,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, app: &App) -> Result<u8, Error> {
+    let mut script = Vec::new();
+    if args.fixed {
+        clap_complete::generate(args.shell.generator(), &mut crate::command(), "oz", &mut script);
+    } else if let Some(shell) = Shells::builtins().completer(args.shell.name()) {
+        shell.write_registration(HOOK, "oz", "oz", "oz", &mut script)?;
+    }
+    app.printer.data(&String::from_utf8_lossy(&script))?;
+    Ok(exit::DONE)
+}
+
+/// Answers a shell that asks; false where this is an ordinary run. It says nothing of its own, whatever fails.
+pub(crate) fn answered(args: &[OsString]) -> bool {
+    let asked = std::env::var_os(HOOK).is_some_and(|v| !v.is_empty() && v != "0");
+    if asked {
+        let here = std::env::current_dir().ok();
+        let _ = CompleteEnv::with_factory(completing)
+            .var(HOOK)
+            .completer("oz")
+            .try_complete(args.to_vec(), here.as_deref());
+    }
+    asked
+}
+
+/// What a value names.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    Templates,
+    Requests(fn(&AccessRequest) -> bool),
+    Namespaces,
+    Contexts,
+    Holders,
+}
+
+/// Which values of which commands are names in the cluster; an empty command means the flags of all.
+const VALUES: [(&str, &str, Names); 12] = [
+    ("", "namespace", Names::Namespaces),
+    ("", "context", Names::Contexts),
+    ("access-request", "template", Names::Templates),
+    ("describe", "target", Names::Requests(|_| true)),
+    ("approve", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
+    ("deny", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
+    ("release", "targets", Names::Requests(|r| outcome(r).is_none())),
+    ("revoke", "targets", Names::Requests(|r| outcome(r).is_none())),
+    ("revoke", "user", Names::Holders),
+    ("grants", "user", Names::Holders),
+    ("shell", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
+    ("enable", "namespaces", Names::Namespaces),
+];
+
+/// The grammar with completers in it.
+fn completing() -> clap::Command {
+    let mut command = crate::command();
+    for (subcommand, value, names) in VALUES {
+        let completer = ArgValueCompleter::new(move |current: &OsStr| candidates(names, current));
+        command = if subcommand.is_empty() {
+            command.mut_arg(value, |arg| arg.add(completer))
+        } else {
+            command.mut_subcommand(subcommand, |c| c.mut_arg(value, |arg| arg.add(completer)))
+        };
+    }
+    command
+}
+
+fn candidates(names: Names, current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    let settings = written(std::env::args_os());
+    let found = bounded(move || look_up(names, &settings));
+    let fits = found
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(current) && !name.chars().any(char::is_control));
+    fits.map(|(name, help)| CompletionCandidate::new(name).help((!help.is_empty()).then(|| help.into())))
+        .collect()
+}
+
+/// On a thread of its own: a credential plugin may take as long as it likes.
+fn bounded(work: impl FnOnce() -> Option<Vec<(String, String)>> + Send + 'static) -> Vec<(String, String)> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(LIMIT).ok().flatten().unwrap_or_default()
+}
+
+/// The flags that say where to look, as far as they are written already.
+fn written(args: impl Iterator<Item = OsString>) -> Settings {
+    #[derive(clap::Parser)]
+    #[command(ignore_errors = true, disable_help_flag = true)]
+    struct Line {
+        #[command(flatten)]
+        global: GlobalArgs,
+    }
+    let words: Vec<OsString> = args.skip_while(|arg| arg != "--").skip(1).collect();
+    // One flag at a time: whatever stands between them is not for this grammar.
+    let mut line = vec![OsString::from("oz")];
+    let mut words = words.into_iter().skip(1).peekable();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy().into_owned();
+        let flags = ["-n", "--namespace", "--context", "--kubeconfig", "--as", "--as-group", "--as-uid"];
+        if flags.contains(&text.as_str()) {
+            if let Some(value) =
+                words.next_if(|next| !next.is_empty() && !next.to_string_lossy().starts_with('-'))
+            {
+                line.extend([word, value]);
+            }
+        } else if flags.iter().any(|f| text.starts_with(&format!("{f}=")))
+            || (text.starts_with("-n") && text.len() > 2)
+        {
+            line.push(word);
+        } else if text == "--" {
+            break;
+        }
+    }
+    <Line as clap::Parser>::try_parse_from(line)
+        .map(|l| l.global.into())
+        .unwrap_or_else(|_| GlobalArgs::default().into())
+}
+
+/// Names, each with a word about it.
+fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
+    if matches!(names, Names::Contexts) {
+        return contexts(settings);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async {
+        let cluster = Cluster::connect(settings).await.ok()?;
+        let params = ListParams::default();
+        let namespace = Some(cluster.namespace.as_str());
+        match names {
+            Names::Contexts => None,
+            Names::Templates => {
+                let list = cluster.call("complete", cluster.templates(namespace).list(&params)).await.ok()?;
+                Some(list.items.into_iter().map(|t| (t.name_any(), t.spec.description)).collect())
+            }
+            Names::Requests(wanted) => {
+                let list = cluster.call("complete", cluster.requests(namespace).list(&params)).await.ok()?;
+                let about =
+                    |r: &AccessRequest| format!("{} {}", r.phase().as_str(), r.spec.requester.username);
+                Some(list.items.iter().filter(|r| wanted(r)).map(|r| (r.name_any(), about(r))).collect())
+            }
+            Names::Namespaces => {
+                let api: Api<PartialObjectMeta<Namespace>> = Api::all(cluster.client.clone());
+                let list = cluster.call("complete", api.list_metadata(&params)).await.ok()?;
+                Some(list.items.into_iter().map(|n| (n.name_any(), String::new())).collect())
+            }
+            Names::Holders => {
+                let list = cluster.call("complete", cluster.grants().list(&params)).await.ok()?;
+                let mut holders: Vec<String> =
+                    list.items.into_iter().map(|g| g.spec.holder.username).collect();
+                holders.sort();
+                holders.dedup();
+                Some(holders.into_iter().map(|h| (h, String::new())).collect())
+            }
+        }
+    })
+}
+
+fn contexts(settings: &Settings) -> Option<Vec<(String, String)>> {
+    let kubeconfig = match &settings.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).ok()?,
+        None => Kubeconfig::read().ok()?,
+    };
+    Some(kubeconfig.contexts.into_iter().map(|c| (c.name, String::new())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_with_live_names_is_there() {
+        // mut_arg panics where there is no such argument.
+        completing().debug_assert();
+    }
+
+    #[test]
+    fn flags_that_are_written_already_count() {
+        let settings =
+            |line: &str| written(line.split(' ').map(OsString::from).collect::<Vec<_>>().into_iter());
+        let found = settings("oz -- oz approve -n shop --context=lab --reason x ");
+        assert_eq!((found.namespace.as_deref(), found.context.as_deref()), (Some("shop"), Some("lab")));
+        assert_eq!(settings("oz -- oz -nshop describe").namespace.as_deref(), Some("shop"));
+        assert_eq!(settings("oz -- oz describe -n ").namespace, None);
+        assert_eq!(settings("oz -- oz shell x -- ls -n no").namespace, None);
+    }
+
+    #[test]
+    fn a_lookup_that_hangs_is_left() {
+        let started = std::time::Instant::now();
+        let found = bounded(|| {
+            std::thread::sleep(LIMIT * 5);
+            Some(vec![("late".to_owned(), String::new())])
+        });
+        assert!(found.is_empty() && started.elapsed() < LIMIT * 3);
+    }
+
+    #[test]
+    fn every_shell_has_both_scripts() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Powershell, Shell::Elvish] {
+            let mut script = Vec::new();
+            let completer = Shells::builtins().completer(shell.name()).map(|c| c.name().to_owned());
+            assert_eq!(completer.as_deref(), Some(shell.name()));
+            clap_complete::generate(shell.generator(), &mut crate::command(), "oz", &mut script);
+            assert!(String::from_utf8_lossy(&script).contains("access-request"), "{}", shell.name());
+        }
+    }
+}
