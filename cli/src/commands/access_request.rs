@@ -15,7 +15,7 @@ use oz_shared::{AccessRequest, AccessTemplate};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Ask, Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
+use crate::kube::{Ask, Cluster, Ended, Fault, Goal, Withdrawn, pod_facts, submit, until, withdraw};
 use crate::output::{Format, one_line};
 use crate::session::{self, SessionArgs, admit, enter, fits};
 use crate::signals::Interrupts;
@@ -186,7 +186,7 @@ async fn wait(
         app.printer.say(&approver_line(app, cluster, &request.name_any()));
     }
     let limit = patience(args, template);
-    let spinner = spinner(app);
+    let spinner = spinner(app, if args.keep { "Ctrl-C leaves the request" } else { "Ctrl-C withdraws" });
     let mut told = 0;
     let seen = Cell::new(false);
     let mut waiting = std::pin::pin!(until(cluster, request, goal, limit, |now| {
@@ -226,13 +226,14 @@ fn patience(args: &Args, template: Option<&AccessTemplate>) -> Duration {
     said.or(own).unwrap_or(PATIENCE)
 }
 
-fn spinner(app: &App) -> ProgressBar {
+fn spinner(app: &App, note: &'static str) -> ProgressBar {
     if !app.ui.interactive() {
         return ProgressBar::hidden();
     }
     let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  (Ctrl-C withdraws)") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  ({msg})") {
         spinner.set_style(style);
+        spinner.set_message(note);
     }
     spinner.enable_steady_tick(Duration::from_millis(120));
     spinner
@@ -353,29 +354,47 @@ async fn ask(
         }
         ask.reason = one_line(&app.ui.line("Reason")?).map_err(Error::usage)?;
     }
-    if ask.pod.is_empty() && app.ui.interactive() && args.template.is_none() {
-        ask.pod = choose_pod(app, cluster, template).await?;
+    if app.ui.interactive() && args.output.is_none() {
+        choose(app, cluster, template, &mut ask).await?;
     }
     Ok(ask)
 }
 
-/// One of the template's pods, for those who may see them; else, or if it does not matter, none.
-async fn choose_pod(
+/// Fills in the pod and the container by choice, for those who may see pods and where there is a choice. The first answer
+/// is always not to care.
+async fn choose(
     app: &App,
     cluster: &Cluster,
     template: Option<&AccessTemplate>,
-) -> Result<String, Error> {
-    let selector = template.and_then(|t| t.spec.exec.as_ref()).and_then(|e| e.pods.selector.as_ref());
-    let Some(selector) = selector else { return Ok(String::new()) };
-    let labels: Vec<String> = selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    ask: &mut Ask,
+) -> Result<(), Error> {
+    let Some(exec) = template.and_then(|t| t.spec.exec.as_ref()) else { return Ok(()) };
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let with = ListParams::default().labels(&labels.join(","));
-    let Ok(pods) = cluster.call("list pods", api.list(&with)).await else { return Ok(String::new()) };
-    if pods.items.len() < 2 {
+    if let (true, Some(selector)) = (ask.pod.is_empty(), &exec.pods.selector) {
+        let labels: Vec<String> = selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let with = ListParams::default().labels(&labels.join(","));
+        let pods =
+            cluster.call("list pods", api.list(&with)).await.map(|list| list.items).unwrap_or_default();
+        let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
+        ask.pod = one_of(app, "Which pod?", "any that is ready", names)?;
+    }
+    if ask.pod.is_empty() || !ask.container.is_empty() {
+        return Ok(());
+    }
+    if let Ok(pod) = cluster.call("read the pod", api.get(&ask.pod)).await {
+        let offered = |c: &String| exec.containers.is_empty() || exec.containers.contains(c);
+        let names: Vec<String> = pod_facts(&pod).containers.into_iter().filter(offered).collect();
+        ask.container = one_of(app, "Which container?", "any of them", names)?;
+    }
+    Ok(())
+}
+
+/// One of several, or nothing.
+fn one_of(app: &App, prompt: &str, whichever: &str, mut names: Vec<String>) -> Result<String, Error> {
+    if names.len() < 2 {
         return Ok(String::new());
     }
-    let mut names = vec!["any that is ready".to_owned()];
-    names.extend(pods.items.iter().map(ResourceExt::name_any));
-    let choice = app.ui.select("Which pod?", &names)?;
-    Ok(if choice == 0 { String::new() } else { names[choice].clone() })
+    names.insert(0, whichever.to_owned());
+    let choice = app.ui.select(prompt, &names)?;
+    Ok(if choice == 0 { String::new() } else { names.swap_remove(choice) })
 }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::client::{Cluster, Fault};
-use super::token::{FRESH, PAUSE, is_rbac_refusal};
+use super::token::{FRESH, is_rbac_refusal, pause};
 use super::wait::{Change, Ended, Follow, outcome};
 use crate::signals::{Interrupt, Interrupts};
 use crate::terminal::{Screen, size};
@@ -88,6 +88,7 @@ pub(crate) async fn open(
     params.container = (!door.container.is_empty()).then(|| door.container.clone());
     let doing = format!("open a stream into pod {}", door.pod);
     let started = Instant::now();
+    let mut attempt = 0;
     loop {
         let answer = match &door.how {
             How::Exec(command) => {
@@ -97,7 +98,7 @@ pub(crate) async fn open(
         };
         match answer {
             Err(fault) if is_rbac_refusal(&fault) && started.elapsed() < FRESH => {
-                tokio::time::sleep(PAUSE).await
+                tokio::time::sleep(pause(&mut attempt)).await
             }
             Err(fault) if fault.code() == Some(401) => return Err(SessionError::Over),
             answer => return Ok(answer?),

@@ -27,8 +27,12 @@ const MARGIN: i64 = 5;
 const WIDE_MARGIN: i64 = 60;
 /// A binding made a moment ago may not have reached the authorizer yet.
 pub(crate) const FRESH: Duration = Duration::from_secs(2);
-/// Between two attempts meanwhile.
-pub(crate) const PAUSE: Duration = Duration::from_millis(25);
+/// Before the next attempt meanwhile: short at first, when most are through.
+pub(crate) fn pause(attempt: &mut u32) -> Duration {
+    *attempt += 1;
+    Duration::from_millis(25 << (*attempt - 1).min(4))
+}
+
 /// The longest name of a context: as a label.
 const MAX_NAME: usize = 63;
 
@@ -74,7 +78,7 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
     let until = end.map_or(until, |end| end.min(until));
     let api: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
     let started = tokio::time::Instant::now();
-    let mut margin = MARGIN;
+    let (mut margin, mut attempt) = (MARGIN, 0);
     loop {
         let left = until.as_second() - cluster.now().as_second();
         if left <= 0 {
@@ -94,7 +98,7 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
                 return Ok(Token { secret, until });
             }
             Err(fault) if is_rbac_refusal(&fault) && started.elapsed() < FRESH => {
-                tokio::time::sleep(PAUSE).await
+                tokio::time::sleep(pause(&mut attempt)).await
             }
             Err(fault) if fault.to_string().contains(" s are left") && margin == MARGIN => {
                 margin = WIDE_MARGIN
