@@ -34,7 +34,7 @@ pub(crate) struct SessionArgs {
     #[arg(long)]
     pub(crate) use_context: bool,
     /// Run this instead of a shell; its exit code becomes this program's
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, index = 2, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }
 

@@ -46,6 +46,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The template; chosen from a list when left out
+    #[arg(index = 1)]
     template: Option<String>,
     /// The pod that is meant, instead of a ready one
     #[arg(long)]

@@ -159,7 +159,10 @@ pub(crate) async fn follow<K: Item>(
                 }
                 if args.output.is_table() {
                     let rows: Vec<Vec<String>> = items.iter().map(|k| row(k, cluster, args)).collect();
-                    app.printer.data(&table.whole(&rows))?;
+                    // Headers wait for the first row, to be as wide as it.
+                    if !rows.is_empty() {
+                        app.printer.data(&table.more(&rows))?;
+                    }
                 } else {
                     for item in items {
                         app.printer.data(&args.output.object(&item)?)?;

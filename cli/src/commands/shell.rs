@@ -24,7 +24,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The request: NAME, or accessrequest/NAME
-    #[arg(value_name = "NAME")]
+    #[arg(index = 1, value_name = "NAME")]
     target: Target,
     #[command(flatten)]
     session: SessionArgs,

@@ -12,21 +12,28 @@ const NONE: &str = "<none>";
 pub(crate) struct Table {
     headers: Vec<String>,
     widths: Vec<u16>,
+    headed: bool,
 }
 
 impl Table {
     pub(crate) fn new(headers: &[&str]) -> Self {
-        Self { headers: headers.iter().map(|h| (*h).to_owned()).collect(), widths: vec![0; headers.len()] }
+        Self {
+            headers: headers.iter().map(|h| (*h).to_owned()).collect(),
+            widths: vec![0; headers.len()],
+            headed: false,
+        }
     }
 
     /// Headers and rows.
     pub(crate) fn whole(&mut self, rows: &[Vec<String>]) -> String {
+        self.headed = true;
         self.render(rows, true)
     }
 
-    /// Rows alone.
+    /// Rows alone, under headers that were printed; before them the headers, if none were.
     pub(crate) fn more(&mut self, rows: &[Vec<String>]) -> String {
-        self.render(rows, false)
+        let headed = !std::mem::replace(&mut self.headed, true);
+        self.render(rows, headed)
     }
 
     fn render(&mut self, rows: &[Vec<String>], headed: bool) -> String {
@@ -69,5 +76,7 @@ mod tests {
         let first = table.whole(&[row(&["api-exec-1", "Pending"]), row(&["a\nb", ""])]);
         assert_eq!(first, "NAME         PHASE\napi-exec-1   Pending\na\\nb         <none>");
         assert_eq!(table.more(&[row(&["x", "Active"])]), "x            Active");
+        let mut late = Table::new(&["NAME", "PHASE"]);
+        assert_eq!(late.more(&[row(&["a-long-one", "Active"])]), "NAME         PHASE\na-long-one   Active");
     }
 }
