@@ -23,7 +23,15 @@ impl Lab {
         let Some(dir) = std::env::var_os("OZ_LAB_DIR").filter(|dir| !dir.is_empty()) else {
             bail!(NO_CLUSTER)
         };
-        let lab = Lab { dir: PathBuf::from(dir) };
+        Lab::at(PathBuf::from(dir))
+    }
+
+    /// The cluster whose kubeconfigs lie in this folder.
+    ///
+    /// # Errors
+    /// [`NO_CLUSTER`] when they do not.
+    pub fn at(dir: PathBuf) -> Result<Lab> {
+        let lab = Lab { dir };
         let admin = lab.kubeconfig("admin");
         if !admin.is_file() {
             bail!("{NO_CLUSTER} ({} is not there)", admin.display());

@@ -1,0 +1,181 @@
+//! A controller that never comes back, and Oz's own definitions deleted: in a cluster of its own, brought up for this and
+//! taken down again, beside all other tests. It takes eleven minutes, as long as the last token may live.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use jiff::{SignedDuration, Timestamp};
+use oz_shared::names::GRANT_LABEL;
+use oz_shared::{AccessRequest, custom_resource_definitions};
+use serde_json::json;
+use support::{Afterwards, Call, Lab, eventually, run};
+
+use crate::controller::{Controllers, stop};
+use crate::session::{Ran, Session};
+use crate::world::{LIMIT, World, tell_failure};
+
+/// The API server gives no token a shorter life.
+const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_secs(600);
+/// How long a token is taken after its end: a leeway of 60 s, and a cache.
+const LEEWAY: Duration = Duration::from_secs(70);
+/// For this machine's own slowness.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// A cluster of the lab that is taken down with this process.
+struct Spare {
+    lab: Lab,
+    _down: Child,
+}
+
+impl Spare {
+    async fn up() -> Result<Spare> {
+        let name = format!("spare-{}", run());
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let beside = PathBuf::from(std::env::var_os("OZ_LAB_DIR").context(support::lab::NO_CLUSTER)?);
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let manifest = workspace.join("Cargo.toml").display().to_string();
+        let cargo = cargo.to_string_lossy().into_owned();
+        let lab = [
+            &cargo,
+            "run",
+            "--quiet",
+            "--manifest-path",
+            &manifest,
+            "--package",
+            "oz-lab",
+            "--",
+            "--name",
+            &name,
+        ];
+        let down = Afterwards::default().then([&lab[..], &["down"]].concat()).arm()?;
+        // Without the controller in it: the one of this test runs outside.
+        let up = Command::new(lab[0]).args(&lab[1..]).args(["up", "--no-oz"]).status();
+        if !up.context("failed to start cargo")?.success() {
+            bail!("failed to bring up cluster {name}");
+        }
+        let lab = Lab::at(beside.with_file_name(&name))?;
+        let manifests = workspace.join("manifests");
+        eventually("Oz's objects are taken", LIMIT, || async {
+            let mut kubectl = Command::new(lab.kubectl());
+            kubectl.arg("--kubeconfig").arg(lab.kubeconfig("admin")).args(["apply", "-k"]).arg(&manifests);
+            let applied = kubectl.output().map_err(|e| e.to_string())?;
+            if applied.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&applied.stderr).into_owned())
+            }
+        })
+        .await?;
+        Ok(Spare { lab, _down: down })
+    }
+}
+
+#[tokio::test]
+async fn access_ends_without_a_controller_and_without_its_kinds() {
+    if std::env::var_os("OZ_LAB_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
+        println!(
+            "not shown: this takes a cluster of its own, which only `cargo lab` without OZ_LAB_KUBECONFIG brings up"
+        );
+        return;
+    }
+    let spare = Spare::up().await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
+    let world = World::at(spare.lab.clone(), "abandoned").await.unwrap();
+    world.enable().await.unwrap();
+    stop(&world.admin).await.unwrap();
+    tell_failure(&world, async |world| {
+        world.template("web", json!({})).await;
+        world.until_forgery_is(true).await;
+        world.pod("web-0", "web").await;
+        let controllers = Controllers::of(&world.lab).await.unwrap();
+        dead_for_good(world, &controllers).await;
+        kinds_deleted(world, &controllers).await;
+    })
+    .await;
+}
+
+/// The controller dies: minting ends with the deadline, and the last token with its own life.
+async fn dead_for_good(world: &World, controllers: &Controllers) {
+    let controller = controllers.start();
+    let (request, session) = granted_to_new_namespace(world, "r", "30s").await;
+    controller.kill();
+    let last = last_token(world, &session).await;
+    let deadline = request.status.as_ref().unwrap().expires_at.as_ref().unwrap().0;
+    assert_eq!(
+        last.run(world, "main", &["echo", "on"]).await.unwrap(),
+        Ran::Output("on\n".into()),
+        "{:?}",
+        request.status
+    );
+    // Until then the API server's word is that it lives.
+    let ends = deadline + SHORTEST_TOKEN;
+    tokio::time::sleep(Duration::try_from(ends.duration_since(Timestamp::now())).unwrap_or_default()).await;
+    eventually("the last token is dead", LEEWAY + MARGIN, || async {
+        match (last.run(world, "main", &["true"]).await, last.whoami().await) {
+            (Ok(Ran::Refused(401)), Ok(401)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    assert!(world.grant(&request).await.is_ok(), "nobody was there to end it");
+    let next = controllers.start();
+    world.until_over(&request, &session).await;
+    world.until_ended("r", "Expired", "Expired").await;
+    next.kill();
+}
+
+/// Requests younger than the gate are granted: the first ones in a new cluster may not be.
+async fn granted_to_new_namespace(world: &World, name: &str, duration: &str) -> (AccessRequest, Session) {
+    eventually("the gate is old enough", LIMIT, || async {
+        let early = format!("early-{}", Timestamp::now().as_millisecond());
+        world.ask(&early, json!({"pod": "web-0", "duration": "1s"})).await;
+        let decided = world.until(&early, "it is decided", |r| r.phase().as_str() != "Pending").await;
+        if decided.phase().as_str() == "Failed" { Err(format!("{:?}", decided.status)) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
+    world.used(name, json!({"duration": duration})).await
+}
+
+/// Mints again and again until that is refused.
+async fn last_token(world: &World, session: &Session) -> Session {
+    let mut token = String::new();
+    loop {
+        let answer = world.mint(&session.account, SHORTEST_TOKEN.as_secs()).await.unwrap();
+        match answer.body["status"]["token"].as_str() {
+            Some(minted) => token = minted.to_owned(),
+            None => {
+                assert!(answer.message().contains(" ended "), "{answer}");
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let identity = world.alice.with_token(&token).await.unwrap();
+    Session { account: session.account.clone(), identity, pod: session.pod.clone() }
+}
+
+/// The definitions go while no controller runs: the garbage collector ends all that was lent.
+async fn kinds_deleted(world: &World, controllers: &Controllers) {
+    let controller = controllers.start();
+    let (_, session) = world.used("s", json!({})).await;
+    controller.kill();
+    for definition in custom_resource_definitions() {
+        let name = definition.metadata.name.unwrap();
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        world.must(&world.admin, Call::delete(&path)).await;
+        world.until_gone(&path).await;
+    }
+    world.until_refused(&session).await;
+    world.until_token_dead(&session).await;
+    eventually("nothing carries the label of a grant", LIMIT, || async {
+        match world.labelled(GRANT_LABEL).await?.as_slice() {
+            [] => Ok(()),
+            left => Err(left.join(", ")),
+        }
+    })
+    .await
+    .unwrap();
+}

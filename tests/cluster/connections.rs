@@ -1,0 +1,95 @@
+//! What a session can do with what it was lent, by real connections, and what it cannot.
+
+use serde_json::json;
+use support::{Call, Outcome};
+
+use crate::session::Ran;
+use crate::world::scenario;
+
+fn policy() -> Outcome {
+    Outcome::Policy("oz-connect".into())
+}
+
+#[tokio::test]
+async fn only_the_listed_commands_in_the_listed_containers() {
+    scenario("commands", async |world| {
+        let commands = json!([["echo", "a b"], ["id"]]);
+        world.template("web", json!({"exec": {"containers": ["main"], "commands": commands}})).await;
+        world.pod("web-0", "web").await;
+        let request = world.lent("r", json!({})).await;
+        let session = world.enter(&request).await;
+        support::eventually("the command runs", crate::world::LIMIT, || async {
+            match session.run(world, "main", &["echo", "a b"]).await {
+                Ok(Ran::Output(text)) if text == "a b\n" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+        .unwrap();
+        assert!(matches!(session.run(world, "main", &["id"]).await.unwrap(), Ran::Output(text) if text.contains("uid=")));
+        for (container, command) in [
+            ("main", &["echo", "a", "b"][..]),
+            ("main", &["echo"]),
+            ("main", &["id", "-u"]),
+            ("main", &["sh"]),
+            ("side", &["id"]),
+        ] {
+            assert_eq!(session.run(world, container, command).await.unwrap(), Ran::Refused(403), "{container} {command:?}");
+            let mut query = vec![("stdout", "true"), ("container", container)];
+            query.extend(command.iter().map(|word| ("command", *word)));
+            assert_eq!(session.tries(world, "exec", &query).await, policy(), "{container} {command:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_the_listed_kinds() {
+    scenario("kinds", async |world| {
+        world.pod("web-0", "web").await;
+        let exec = [("stdout", "true"), ("container", "main"), ("command", "true")];
+        let attach = [("stdout", "true"), ("container", "main")];
+        let log = [("container", "main")];
+        let kinds = ["exec", "attach", "portforward", "log"];
+        for lent in kinds {
+            world.template(lent, json!({"exec": {"connections": [lent]}})).await;
+            let request = world.lent(lent, json!({"template": lent})).await;
+            let session = world.enter(&request).await;
+            support::eventually("the pod can be read", crate::world::LIMIT, || async {
+                let pod = session.identity.call(Call::get(world.ns.core("pods/web-0"))).await.unwrap();
+                if pod.is_success() { Ok(()) } else { Err(pod.to_string()) }
+            })
+            .await
+            .unwrap();
+            for tried in kinds {
+                let query = match tried {
+                    "exec" => &exec[..],
+                    "attach" => &attach[..],
+                    "log" => &log[..],
+                    _ => &[],
+                };
+                let outcome = session.tries(world, tried, query).await;
+                let expected = if tried == lent { Outcome::Allowed } else { Outcome::Rbac };
+                assert_eq!(outcome, expected, "{tried} where {lent} is lent");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_into_the_one_pod() {
+    scenario("onepod", async |world| {
+        world.template("web", json!({})).await;
+        world.pod("web-0", "web").await;
+        world.pod("web-1", "web").await;
+        let (_, session) = world.used("r", json!({"pod": "web-0"})).await;
+        let other = crate::session::Session { pod: "web-1".into(), ..session };
+        assert_eq!(other.run(world, "main", &["true"]).await.unwrap(), Ran::Refused(403));
+        let pods = other.identity.call(Call::get(world.ns.core("pods"))).await.unwrap();
+        assert_eq!(Outcome::of(&pods), Outcome::Rbac);
+        let secrets = other.identity.call(Call::get(world.ns.core("secrets"))).await.unwrap();
+        assert_eq!(Outcome::of(&secrets), Outcome::Rbac);
+    })
+    .await;
+}

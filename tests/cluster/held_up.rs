@@ -1,0 +1,65 @@
+//! Foreign finalizers, planted while the gate was open for a moment: what they hold up lends nothing.
+
+use oz_shared::conditions::READY;
+use serde_json::json;
+use support::{Call, Outcome};
+
+use crate::controller::alone;
+use crate::gate::Altered;
+use crate::lending::message;
+
+const FOREIGN: &str = "example.org/held";
+
+#[tokio::test]
+async fn a_request_that_stays_lends_nothing() {
+    alone("heldreq", async |world, controllers| {
+        let _controller = controllers.start();
+        world.template("web", json!({})).await;
+        world.pod("web-0", "web").await;
+        let (request, session) = world.used("r", json!({})).await;
+        let path = world.request_path("r");
+        let plant = Call::merge(&path, json!({"metadata": {"finalizers": [FOREIGN]}}));
+        let refused = world.admin.call(plant).await.unwrap();
+        assert_eq!(Outcome::of(&refused), Outcome::Policy("oz-request-update".into()));
+
+        let open = Altered::relaxed(world, "oz-request-update").await;
+        world.set_finalizers(&path, json!([FOREIGN])).await;
+        drop(open);
+        world.must(&world.bob, Call::delete(&path)).await;
+        world.until_over(&request, &session).await;
+        let there = world.look(&path).await.unwrap();
+        assert!(there["metadata"]["deletionTimestamp"].is_string(), "{}", there["metadata"]);
+
+        let _open = Altered::relaxed(world, "oz-request-update").await;
+        world.set_finalizers(&path, json!(null)).await;
+        world.until_gone(&path).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_binding_that_stays_lends_nothing() {
+    alone("heldbinding", async |world, controllers| {
+        let _controller = controllers.start();
+        world.template("web", json!({})).await;
+        world.pod("web-0", "web").await;
+        let (request, session) = world.used("r", json!({})).await;
+        let path = world.ns.rbac(&format!("rolebindings/{}", session.account));
+
+        let open = Altered::relaxed(world, "oz-guard").await;
+        world.set_finalizers(&path, json!([FOREIGN])).await;
+        drop(open);
+        world.release(&world.bob, "r").await;
+        world.until_refused(&session).await;
+        let ended = world.until_ended("r", "Released", "Released").await;
+        assert!(message(&ended, READY).contains(FOREIGN), "{}", message(&ended, READY));
+        let there = world.look(&path).await.unwrap();
+        assert!(there["metadata"]["deletionTimestamp"].is_string() && there["subjects"].is_null(), "{there}");
+        world.until_gone(&crate::lending::grant_path(&request)).await;
+
+        let _open = Altered::relaxed(world, "oz-guard").await;
+        world.set_finalizers(&path, json!(null)).await;
+        world.until_nothing_left(&request).await;
+    })
+    .await;
+}
