@@ -27,16 +27,15 @@ pub(crate) async fn run(context: Arc<Context>, suspects: impl Stream<Item = Stri
 }
 
 async fn one(name: &str, context: &Context) -> Result<(), Error> {
+    let suspects: Vec<Found> =
+        context.children.labelled(|label| label == name).into_iter().filter(|c| !c.terminating).collect();
+    if suspects.is_empty() {
+        return Ok(());
+    }
     let api: Api<Grant> = Api::all(context.client.clone());
     let grant = api.get_opt(name).await.doing("look for the owner of a labelled object")?;
     let owner = grant.and_then(|g| g.uid());
-    let orphans: Vec<Found> = context
-        .children
-        .labelled(|label| label == name)
-        .into_iter()
-        .filter(|c| owner.is_none() || c.owner != owner)
-        .filter(|c| !c.terminating)
-        .collect();
+    let orphans: Vec<Found> = suspects.into_iter().filter(|c| owner.is_none() || c.owner != owner).collect();
     if orphans.is_empty() {
         return Ok(());
     }

@@ -32,41 +32,29 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
     Ok(())
 }
 
-/// Takes parts of grants away. What fails keeps nothing else from going: first every binding is emptied, which ends the
-/// rights whatever finalizer holds it, then everything is deleted.
+/// Takes parts of grants away, all at once, and what fails keeps nothing else from going. A binding is emptied and
+/// deleted: the deletion ends the right where nothing holds the binding, the emptying where someone's finalizer does.
 ///
 /// # Errors
 /// The first failure, after everything was tried.
 pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Error> {
     let client = &context.client;
+    let delete = parts
+        .iter()
+        .filter(|p| !p.terminating)
+        .map(|p| async move { write::delete(&p.kind.api(client, &p.namespace), &p.name, &p.uid).await });
     let bindings = parts.iter().filter(|p| p.kind == Kind::RoleBinding);
-    let emptied =
-        join_all(bindings.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid))).await;
-    let deleted = join_all(
-        parts
-            .iter()
-            .filter(|p| !p.terminating)
-            .map(|p| async move { write::delete(&p.kind.api(client, &p.namespace), &p.name, &p.uid).await }),
-    )
-    .await;
-    emptied.into_iter().collect::<kube::Result<()>>().doing("empty a binding")?;
-    deleted.into_iter().collect::<kube::Result<()>>().doing("delete a part of the grant")
+    let empty = bindings.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid));
+    let (deleted, emptied) = tokio::join!(join_all(delete), join_all(empty));
+    deleted.into_iter().collect::<kube::Result<()>>().doing("delete a part of the grant")?;
+    emptied.into_iter().collect::<kube::Result<()>>().doing("empty a binding")
 }
 
-/// Makes parts, at once where they do not need each other: a binding is refused until its Role is there.
+/// Makes parts, all at once: none of them needs another to be there.
 async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
-    let one = |part: &Child| {
-        let (api, part) = (part.kind.api(&context.client, &part.namespace), part.clone());
-        async move { write::apply(&api, &part.name, &part.body).await.map(drop) }
-    };
-    let (bindings, others): (Vec<&Child>, Vec<&Child>) =
-        parts.iter().partition(|p| p.kind == Kind::RoleBinding);
-    for wave in [others, bindings] {
-        join_all(wave.into_iter().map(one))
-            .await
-            .into_iter()
-            .collect::<kube::Result<()>>()
-            .doing("make a part of the grant")?;
-    }
-    Ok(())
+    let make = parts.iter().map(|part| async move {
+        let api = part.kind.api(&context.client, &part.namespace);
+        write::apply(&api, &part.name, &part.body).await.map(drop)
+    });
+    join_all(make).await.into_iter().collect::<kube::Result<()>>().doing("make a part of the grant")
 }

@@ -54,8 +54,10 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     }
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
     // and "a part is missing" are said only of what was just read.
-    let ending = ended || end(grant, &seen, now).is_some();
-    let doubtful = if ending {
+    let ending = !ended && end(grant, &seen, now).is_some();
+    let doubtful = if ended {
+        false
+    } else if ending {
         seen.children.iter().all(|c| c.terminating)
     } else {
         let expected = children::of(grant);
@@ -68,7 +70,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
             .doing("list the grant's parts")?;
         seen.complete = true;
         // What is to be evicted is looked for when everything else is gone: revoking does not wait for it.
-        if ending && !ended && grant.spec.terms.on_end == OnEnd::Evict {
+        if ending && grant.spec.terms.on_end == OnEnd::Evict {
             seen.pods_gone = pods_gone(grant, context).await?;
         }
     }

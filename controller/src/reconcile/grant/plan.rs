@@ -13,7 +13,7 @@ use crate::children::{self, Child, Found};
 use crate::report::Note;
 
 /// How long a grant may take to be made: what fails is tried again this long.
-const MAKING: SignedDuration = SignedDuration::from_secs(60);
+const MAKING: SignedDuration = SignedDuration::from_mins(5);
 /// How long after its end a pod that is to be evicted is tried again before that is given up.
 const EVICTING: SignedDuration = SignedDuration::from_secs(60);
 /// How soon an eviction, or a part that is held up, is looked at again.

@@ -35,6 +35,9 @@ pub(crate) struct Deciding {
 }
 
 pub(super) async fn observe(request: &AccessRequest, context: &Context) -> Result<Observed, Error> {
+    if request.phase().is_final() {
+        return Ok(Observed { grant: None, deciding: None });
+    }
     let name = grant_name(SessionKind::Pods, &request.uid().unwrap_or_default());
     let grant = grant(&name, context).await?;
     let undecided = grant.is_none() && request.phase() == Phase::Pending && !request.spec.released;
