@@ -38,6 +38,12 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// The static completion scripts, by the names that shells look for.
+#[must_use]
+pub fn completions() -> Vec<(&'static str, String)> {
+    commands::static_completions()
+}
+
 /// Runs `oz` with these arguments, the first of which is the program's own name. The code is one of those in `exit`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();

@@ -8,8 +8,12 @@ pub(crate) fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
     for crd in oz_shared::custom_resource_definitions() {
         let yaml = serde_yaml::to_string(&serde_json::to_value(&crd)?)?;
-        let text = format!("# Generated from shared/src by `cargo run -p oz-tests --bin oz-generate`.\n{yaml}");
+        let text =
+            format!("# Generated from shared/src by `cargo run -p oz-tests --bin oz-generate`.\n{yaml}");
         files.push((root.join(format!("manifests/crds/{}.yaml", crd.spec.names.plural)), text));
+    }
+    for (name, script) in oz::completions() {
+        files.push((root.join("completions").join(name), script));
     }
     Ok(files)
 }

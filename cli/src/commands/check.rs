@@ -26,6 +26,10 @@ use crate::output::{Table, clean, json_safe};
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// A holder renews its lease long before it ends.
 const RENEWAL: SignedDuration = SignedDuration::from_secs(5);
+/// How every detail begins that tells of a missing right.
+const NOT_YOURS: &str = "you may not";
+/// The one that is told of most objects.
+const NOT_YOURS_TO_SEE: &str = "you may not see this";
 /// More subjects than this are counted, not named.
 const NAMED: usize = 6;
 /// Enough answers for the clock to be known to a fraction of a second: their dates have whole ones.
@@ -104,7 +108,7 @@ impl Check {
     /// The API server refuses to show it, or it cannot be read.
     fn unseen(check: &'static str, fault: &Fault) -> Self {
         match fault.code() {
-            Some(403) => Self::new(check, Outcome::Unknown, "you may not see this"),
+            Some(403) => Self::new(check, Outcome::Unknown, NOT_YOURS_TO_SEE),
             _ => Self::new(check, Outcome::Failed, fault.to_string()),
         }
     }
@@ -137,7 +141,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         let words = if failed == 1 { "1 check failed".to_owned() } else { format!("{failed} checks failed") };
         return Err(Error::new(exit::NOT_READY, words));
     }
-    if report.checks.iter().any(|c| c.result == Outcome::Unknown) {
+    if report.checks.iter().any(|c| c.result == Outcome::Unknown && c.detail.starts_with(NOT_YOURS)) {
         app.printer.say(
             "What is unknown takes rights that you do not have; an administrator of the cluster sees all.",
         );
@@ -241,6 +245,8 @@ async fn shipped(
     object: &Value,
     fields: &[&str],
 ) -> Result<Check, Fault> {
+    // What is aggregated is what others add: the ceiling has a check of its own.
+    let fields = if object["aggregationRule"].is_null() { fields } else { &["aggregationRule"] };
     let standing = installation::standing(cluster, object, fields).await?;
     let mut found = judge(check, standing).about(name_of(object));
     if found.result == Outcome::Ok && check == "policies" {
@@ -267,7 +273,7 @@ fn judge(check: &'static str, standing: Standing) -> Check {
             format!("is not as shipped with this program: {}", paths.join(", ")),
         )
         .remedy("oz install puts it right; or use the oz that it was installed with"),
-        Standing::Hidden => Check::new(check, Outcome::Unknown, "you may not see this"),
+        Standing::Hidden => Check::new(check, Outcome::Unknown, NOT_YOURS_TO_SEE),
     }
 }
 

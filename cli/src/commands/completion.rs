@@ -74,14 +74,33 @@ impl Shell {
 }
 
 pub(crate) fn run(args: &Args, app: &App) -> Result<u8, Error> {
-    let mut script = Vec::new();
     if args.fixed {
-        clap_complete::generate(args.shell.generator(), &mut crate::command(), "oz", &mut script);
-    } else if let Some(shell) = Shells::builtins().completer(args.shell.name()) {
+        app.printer.data(&fixed(args.shell))?;
+        return Ok(exit::DONE);
+    }
+    let mut script = Vec::new();
+    if let Some(shell) = Shells::builtins().completer(args.shell.name()) {
         shell.write_registration(HOOK, "oz", "oz", "oz", &mut script)?;
     }
     app.printer.data(&String::from_utf8_lossy(&script))?;
     Ok(exit::DONE)
+}
+
+fn fixed(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell.generator(), &mut crate::command(), "oz", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// The scripts that packages install, by the names that shells look for.
+pub(crate) fn files() -> Vec<(&'static str, String)> {
+    let shells = [
+        ("oz.bash", Shell::Bash),
+        ("_oz", Shell::Zsh),
+        ("oz.fish", Shell::Fish),
+        ("oz.ps1", Shell::Powershell),
+    ];
+    shells.into_iter().map(|(name, shell)| (name, fixed(shell))).collect()
 }
 
 /// Answers a shell that asks; false where this is an ordinary run. It says nothing of its own, whatever fails.
@@ -127,12 +146,15 @@ const VALUES: [(&str, &str, Names); 12] = [
 fn completing() -> clap::Command {
     let mut command = crate::command();
     for (subcommand, value, names) in VALUES {
-        let completer = ArgValueCompleter::new(move |current: &OsStr| candidates(names, current));
-        command = if subcommand.is_empty() {
-            command.mut_arg(value, |arg| arg.add(completer))
-        } else {
-            command.mut_subcommand(subcommand, |c| c.mut_arg(value, |arg| arg.add(completer)))
+        // Not mut_arg, which puts the argument behind all others, and so a positional one out of its place.
+        let with = |command: clap::Command| {
+            command.mut_args(|arg| match arg.get_id() == value {
+                true => arg.add(ArgValueCompleter::new(move |current: &OsStr| candidates(names, current))),
+                false => arg,
+            })
         };
+        command =
+            if subcommand.is_empty() { with(command) } else { command.mut_subcommand(subcommand, with) };
     }
     command
 }
@@ -242,8 +264,16 @@ mod tests {
 
     #[test]
     fn every_value_with_live_names_is_there() {
-        // mut_arg panics where there is no such argument.
         completing().debug_assert();
+        let command = crate::command();
+        for (subcommand, value, _) in VALUES {
+            let of = match subcommand {
+                "" => Some(&command),
+                name => command.find_subcommand(name),
+            };
+            let there = of.is_some_and(|c| c.get_arguments().any(|arg| arg.get_id() == value));
+            assert!(there, "{subcommand} {value}");
+        }
     }
 
     #[test]
@@ -270,11 +300,9 @@ mod tests {
     #[test]
     fn every_shell_has_both_scripts() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Powershell, Shell::Elvish] {
-            let mut script = Vec::new();
             let completer = Shells::builtins().completer(shell.name()).map(|c| c.name().to_owned());
             assert_eq!(completer.as_deref(), Some(shell.name()));
-            clap_complete::generate(shell.generator(), &mut crate::command(), "oz", &mut script);
-            assert!(String::from_utf8_lossy(&script).contains("access-request"), "{}", shell.name());
+            assert!(fixed(shell).contains("access-request"), "{}", shell.name());
         }
     }
 }

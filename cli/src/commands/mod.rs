@@ -23,7 +23,7 @@ mod version;
 
 use std::ffi::OsString;
 
-pub(crate) use self::completion::answered as completion_answered;
+pub(crate) use self::completion::{answered as completion_answered, files as static_completions};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let grants = installation::live(&cluster).await?;
     confirm(&args, app, &cluster, &grants).await?;
 
-    end_loans(app, &cluster).await?;
+    end_loans(app, &cluster, grants.is_empty()).await?;
     app.printer.say("Removing the controller …");
     remove(&cluster, &objects, &["Deployment", "PodDisruptionBudget"], deadline).await?;
     controllers_gone(&cluster, deadline).await?;
@@ -155,13 +155,16 @@ async fn confirm(args: &Args, app: &App, cluster: &Cluster, grants: &[Grant]) ->
 }
 
 /// Releases everything, and gives the controller, where there is one, the time to take it back in order.
-async fn end_loans(app: &App, cluster: &Cluster) -> Result<(), Error> {
+async fn end_loans(app: &App, cluster: &Cluster, nothing_lent: bool) -> Result<(), Error> {
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let deployment = cluster.call("read the Deployment", deployments.get_opt(CONTROLLER_NAME)).await?;
     let works = deployment.is_some_and(|d| d.status.and_then(|s| s.available_replicas).unwrap_or(0) > 0);
     for (request, fault) in installation::end_all(cluster, None, "Oz is being uninstalled").await? {
         let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
         app.printer.warn(&format!("{namespace}/{name} was not released: {}", Error::from(fault).message));
+    }
+    if nothing_lent && !works {
+        return Ok(());
     }
     if !works {
         app.printer

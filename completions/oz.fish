@@ -1,0 +1,300 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_oz_global_optspecs
+    string join \n context= n/namespace= kubeconfig= as= as-group= as-uid= request-timeout= h/help V/version
+end
+
+function __fish_oz_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_oz_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_oz_using_subcommand
+    set -l cmd (__fish_oz_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c oz -n "__fish_oz_needs_command" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_needs_command" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_needs_command" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_needs_command" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_needs_command" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_needs_command" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_needs_command" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_needs_command" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_needs_command" -s V -l version -d 'Print version'
+complete -c oz -n "__fish_oz_needs_command" -f -a "access-request" -d 'Ask for what a template offers, wait until it is granted, and open a shell'
+complete -c oz -n "__fish_oz_needs_command" -f -a "templates" -d 'List what you may ask for'
+complete -c oz -n "__fish_oz_needs_command" -f -a "requests" -d 'List requests and how they stand'
+complete -c oz -n "__fish_oz_needs_command" -f -a "pending" -d 'List the requests that wait for your decision'
+complete -c oz -n "__fish_oz_needs_command" -f -a "grants" -d 'List what is lent now, to whom and until when'
+complete -c oz -n "__fish_oz_needs_command" -f -a "describe" -d 'Show a request: who asks, who decided, what is granted, and what can be done next'
+complete -c oz -n "__fish_oz_needs_command" -f -a "approve" -d 'Say yes to a request, after seeing what would be granted'
+complete -c oz -n "__fish_oz_needs_command" -f -a "deny" -d 'Say no to a request, finally'
+complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back an access that you hold, or take back a request'
+complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
+complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
+complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts that Oz has put into the kubeconfig up to date'
+complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on the cluster, or bring it up to date'
+complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster'
+complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
+complete -c oz -n "__fish_oz_needs_command" -f -a "check" -d 'See whether Oz is whole, in force and working, and what it could hand out'
+complete -c oz -n "__fish_oz_needs_command" -f -a "completion" -d 'Print the completion script for a shell'
+complete -c oz -n "__fish_oz_needs_command" -f -a "version" -d 'Print the version of this program'
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l pod -d 'The pod that is meant, instead of a ready one' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l container -d 'The container that is meant' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l duration -d 'For how long, from the approval on: 45m, 1h30m, 2d' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l reason -d 'Why, for those who decide and those who read later' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l wait -d 'Wait for this and stop there, without a shell' -r -f -a "none\t'Once it is asked for'
+approved\t'Once enough people agreed'
+ready\t'Once it can be used'"
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l timeout -d 'How long to wait' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -s o -l output -d 'Print the request in this form, and open no shell' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l keep -d 'Leave the request when the waiting is broken off'
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l rm -d 'End the access on leaving the shell'
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l no-kubeconfig -d 'Leave the kubeconfig alone'
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l use-context -d 'Make the access the kubeconfig\'s current context'
+complete -c oz -n "__fish_oz_using_subcommand access-request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand templates" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand templates" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand templates" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand templates" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand templates" -s w -l watch -d 'Go on, and print what changes'
+complete -c oz -n "__fish_oz_using_subcommand templates" -l all -d 'Also those that you may not ask for'
+complete -c oz -n "__fish_oz_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand requests" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand requests" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand requests" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand requests" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand requests" -s w -l watch -d 'Go on, and print what changes'
+complete -c oz -n "__fish_oz_using_subcommand requests" -l mine -d 'Only your own'
+complete -c oz -n "__fish_oz_using_subcommand requests" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand pending" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand pending" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand pending" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand pending" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand pending" -s w -l watch -d 'Go on, and print what changes'
+complete -c oz -n "__fish_oz_using_subcommand pending" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand grants" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand grants" -l user -d 'Only what this user holds' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand grants" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand grants" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand grants" -s w -l watch -d 'Go on, and print what changes'
+complete -c oz -n "__fish_oz_using_subcommand grants" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand describe" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand describe" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand approve" -l reason -d 'Why, for those who read it later' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand approve" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand approve" -s y -l yes -d 'Do not ask'
+complete -c oz -n "__fish_oz_using_subcommand approve" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand deny" -l reason -d 'Why, for who asked' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand deny" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand deny" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand release" -l reason -d 'Why, for those who read it later' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand release" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand release" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l user -d 'All that this user holds or waits for' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l reason -d 'Why, for those who read it later' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand revoke" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand revoke" -l verify -d 'Wait until everything is taken back, and prove it'
+complete -c oz -n "__fish_oz_using_subcommand revoke" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand shell" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand shell" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand shell" -l rm -d 'End the access on leaving the shell'
+complete -c oz -n "__fish_oz_using_subcommand shell" -l no-kubeconfig -d 'Leave the kubeconfig alone'
+complete -c oz -n "__fish_oz_using_subcommand shell" -l use-context -d 'Make the access the kubeconfig\'s current context'
+complete -c oz -n "__fish_oz_using_subcommand shell" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -f -a "update" -d 'Write a context with a fresh token for each access that you hold, and remove those that have ended'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -f -a "prune" -d 'Remove the contexts of accesses that have ended; what is not Oz\'s is never touched'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand install" -l image -d 'The controller\'s image, as the nodes pull it. Default: the one that is installed, or oz-controller:VERSION' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l audience -d 'What the API server takes tokens for; may be repeated. Default: it is asked' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l replicas -d 'How many controllers run; one works. Default: as many as are installed, or 2' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -s o -l output -d 'How --dry-run prints it' -r -f -a "yaml\t'Documents to apply from the first to the last'
+json\t'A List'
+name\t'Kind and name of each'"
+complete -c oz -n "__fish_oz_using_subcommand install" -l timeout -d 'How long the controller may take to run' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand install" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l dry-run -d 'Print what would be applied, in this order, and change nothing'
+complete -c oz -n "__fish_oz_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l timeout -d 'How long all of it may take' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -s y -l yes -d 'Do not ask'
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -l keep-crds -d 'Leave the kinds, and so all templates and requests, for a later install'
+complete -c oz -n "__fish_oz_using_subcommand uninstall" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand enable" -s o -l output -d 'How to print the list' -r -f -a "table\t'For people'
+json\t'For programs'
+name\t'The names alone'"
+complete -c oz -n "__fish_oz_using_subcommand enable" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand enable" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l disable -d 'No longer: end what is lent there, then take the controller\'s rights away'
+complete -c oz -n "__fish_oz_using_subcommand enable" -l list -d 'Show where Oz may lend'
+complete -c oz -n "__fish_oz_using_subcommand enable" -s y -l yes -d 'With --disable: do not ask'
+complete -c oz -n "__fish_oz_using_subcommand enable" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand check" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with a line for each object'
+json\t'For programs'"
+complete -c oz -n "__fish_oz_using_subcommand check" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand check" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand completion" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand completion" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand completion" -l static -d 'Commands and flags only, without the names in the cluster'
+complete -c oz -n "__fish_oz_using_subcommand completion" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand version" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand version" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand version" -s h -l help -d 'Print help'
