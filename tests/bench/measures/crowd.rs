@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::{floor, ms};
 use crate::Args;
 use crate::lending::{Changes, is_active, mint, read_pod, request, within};
+use crate::process::Controller;
 use crate::report::{Figure, Report};
 use crate::world::{AUTOMATIC, BRIEF, World};
 
@@ -36,6 +37,11 @@ pub(crate) async fn take(args: &Args, world: &World, report: &mut Report) -> Res
     report.add(Figure::CrowdLast, &last);
     report
         .note(format!("a crowd is {} requests, each with a session and a connection of its own", args.crowd));
+    // What a crowd leaves behind in the controller: `memory` is taken before, by steady work.
+    if let Ok((now, most)) = Controller::find(&world.admin).await.and_then(|controller| controller.memory()) {
+        report
+            .note(format!("memory after the crowds, without a grant: {now:.1} MB now, {most:.1} MB at most"));
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::Api;
 use kube::api::{PostParams, WatchParams};
 use oz_shared::AccessRequest;
+use tokio::sync::Semaphore;
 
 use super::Measure;
 use crate::Args;
@@ -19,8 +20,8 @@ use crate::world::{BRIEF, World};
 
 /// Events, and the records of earlier requests, are over by then.
 const SETTLED: Duration = Duration::from_secs(5);
-/// How many requests are sent at once: a busy day, not a crowd.
-const AT_ONCE: usize = 8;
+/// How many requests wait for their grants at once: a busy day, not a crowd.
+const AT_ONCE: usize = 16;
 /// How many are waited for by one watch.
 const BATCH: u32 = 200;
 /// For these to be made; a watch lasts a little longer.
@@ -113,16 +114,21 @@ async fn lend(world: &World, numbers: std::ops::Range<u32>) -> Result<()> {
     let requests: Vec<AccessRequest> =
         awaited.iter().map(|name| request(&world.alice.user, name, BRIEF)).collect::<Result<_>>()?;
     let params = PostParams::default();
+    let room = Semaphore::new(AT_ONCE);
     let send = stream::iter(&requests)
-        .map(|request| api.create(&params, request))
+        .map(|request| async {
+            room.acquire().await?.forget();
+            Ok(api.create(&params, request).await?)
+        })
         .buffer_unordered(AT_ONCE)
-        .try_for_each(|_| async { Ok(()) });
+        .try_for_each(|_: AccessRequest| async { anyhow::Ok(()) });
     let arrive = async {
         while !awaited.is_empty() {
             let request = changes.next().await?;
             let name = request.metadata.name.clone().unwrap_or_default();
             if awaited.contains(&name) && is_active(&request)? {
                 awaited.remove(&name);
+                room.add_permits(1);
             }
         }
         anyhow::Ok(())
