@@ -26,7 +26,8 @@ async fn only_the_listed_commands_in_the_listed_containers() {
         })
         .await
         .unwrap();
-        assert!(matches!(session.run(world, "main", &["id"]).await.unwrap(), Ran::Output(text) if text.contains("uid=")));
+        let id = session.run(world, "main", &["id"]).await.unwrap();
+        assert!(matches!(&id, Ran::Output(text) if text.contains("uid=")), "{id:?}");
         for (container, command) in [
             ("main", &["echo", "a", "b"][..]),
             ("main", &["echo"]),
@@ -34,7 +35,8 @@ async fn only_the_listed_commands_in_the_listed_containers() {
             ("main", &["sh"]),
             ("side", &["id"]),
         ] {
-            assert_eq!(session.run(world, container, command).await.unwrap(), Ran::Refused(403), "{container} {command:?}");
+            let ran = session.run(world, container, command).await.unwrap();
+            assert_eq!(ran, Ran::Refused(403), "{container} {command:?}");
             let mut query = vec![("stdout", "true"), ("container", container)];
             query.extend(command.iter().map(|word| ("command", *word)));
             assert_eq!(session.tries(world, "exec", &query).await, policy(), "{container} {command:?}");

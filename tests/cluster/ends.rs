@@ -127,7 +127,8 @@ async fn when_a_stateful_set_replaces_the_pod() {
     scenario("stateful", async |world| {
         let path = world.ns.path("apps/v1", "statefulsets");
         world.must(&world.dave, Call::post(path, bodies::workload("StatefulSet", "web"))).await;
-        eventually("web-0 is made", LIMIT, || world.look_owned("pods/web-0")).await.unwrap();
+        let pod = world.ns.core("pods/web-0");
+        eventually("web-0 is made", LIMIT, || world.look(&pod)).await.unwrap();
         world.until_ready("web-0").await;
         world.template("web", bodies::of_workload("StatefulSet", "web")).await;
         let (request, session) = world.used("r", json!({})).await;
@@ -154,7 +155,8 @@ async fn with_the_namespace() {
 async fn when_an_emergency_administrator_deletes_the_grant() {
     scenario("emergency", async |world| {
         let role = format!("cluster-emergency-{}", run());
-        let rules = json!([{"apiGroups": ["ozaccess.io"], "resources": ["grants"], "verbs": ["get", "delete", "revoke"]}]);
+        let verbs = ["get", "delete", "revoke"];
+        let rules = json!([{"apiGroups": ["ozaccess.io"], "resources": ["grants"], "verbs": verbs}]);
         cluster_role(&world.admin, &role, rules).await.unwrap();
         bind_everywhere(&world.admin, &role, &role, &[user("carol")]).await.unwrap();
         world.until_may(&world.carol, "revoke", "ozaccess.io", "grants", true).await.unwrap();
@@ -214,10 +216,4 @@ async fn with_the_pod_where_the_template_says_so() {
         .unwrap();
     })
     .await;
-}
-
-impl World {
-    async fn look_owned(&self, what: &str) -> Result<serde_json::Value, String> {
-        self.look(&self.ns.core(what)).await
-    }
 }

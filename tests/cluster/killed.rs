@@ -5,8 +5,10 @@ use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, Grant};
 use serde_json::json;
 use support::{Call, eventually};
+use tokio::sync::Mutex;
 
 use crate::controller::{Controller, Controllers, alone};
+use crate::lending::grant_path;
 use crate::witness::{Seen, Witness};
 use crate::world::{LIMIT, World};
 
@@ -35,36 +37,40 @@ impl Kept<'_> {
         }
     }
 
-    /// Waits until the request is in this phase, and for whatever `also` looks at.
-    async fn until(&mut self, world: &World, name: &str, phase: &str) -> AccessRequest {
-        let start = std::time::Instant::now();
-        loop {
-            self.look();
-            let request = world.request(name).await.unwrap();
+    /// Waits for what will be seen soon, whoever has to be started again for it.
+    async fn until<T>(&mut self, what: &str, see: impl AsyncFn() -> Result<T, String>) -> T {
+        let kept = &Mutex::new(self);
+        eventually(what, LIMIT, || async {
+            kept.lock().await.look();
+            see().await
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Waits until the request is in this phase; any other final one is the wrong end.
+    async fn until_phase(&mut self, world: &World, name: &str, phase: &str) -> AccessRequest {
+        self.until(&format!("request {name} is {phase}"), async || {
+            let request = world.request(name).await?;
             if request.status.is_some() && request.phase().as_str() == phase {
-                return request;
+                return Ok(request);
             }
             assert!(!request.phase().is_final(), "{:?}", request.status);
-            assert!(start.elapsed() < LIMIT, "{name} is not {phase}: {:?}", request.status);
-            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        }
+            Err(format!("{:?}", request.status))
+        })
+        .await
     }
 
     /// Waits until nothing is left of what was lent.
     async fn until_nothing_left(&mut self, world: &World, request: &AccessRequest) {
-        let grant = request.status.as_ref().unwrap().grant.clone();
-        let start = std::time::Instant::now();
-        loop {
-            self.look();
-            let path = format!("/apis/ozaccess.io/v1alpha1/grants/{grant}");
-            let there = world.admin.call(Call::get(path)).await.unwrap();
-            let left = world.labelled(&format!("{GRANT_LABEL}={grant}")).await.unwrap();
-            if there.code == 404 && left.is_empty() {
-                return;
-            }
-            assert!(start.elapsed() < LIMIT, "{grant}: {there} {left:?}");
-            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        }
+        let path = grant_path(request);
+        let grant = &request.status.as_ref().unwrap().grant;
+        self.until(&format!("nothing is left of {grant}"), async || {
+            let there = world.admin.call(Call::get(&path)).await.map_err(|e| format!("{e:#}"))?;
+            let left = world.labelled(&format!("{GRANT_LABEL}={grant}")).await?;
+            if there.code == 404 && left.is_empty() { Ok(()) } else { Err(format!("{there} {left:?}")) }
+        })
+        .await;
     }
 }
 
@@ -128,11 +134,11 @@ impl Life for Automatic {
 }
 
 async fn lent_and_released(world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
-    let request = watch.until(world, name, "Active").await;
+    let request = watch.until_phase(world, name, "Active").await;
     let session = world.enter(&request).await;
     world.until_usable(&session).await;
     world.release(&world.alice, name).await;
-    let request = watch.until(world, name, "Released").await;
+    let request = watch.until_phase(world, name, "Released").await;
     world.until_refused(&session).await;
     request
 }
@@ -143,7 +149,7 @@ struct Approved;
 impl Life for Approved {
     async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
         world.ask(name, json!({})).await;
-        watch.until(world, name, "Pending").await;
+        watch.until_phase(world, name, "Pending").await;
         world.decide(&world.bob, name, "Approve").await;
         lent_and_released(world, name, watch).await
     }
@@ -155,17 +161,8 @@ struct LeftToItsTime;
 impl Life for LeftToItsTime {
     async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
         world.ask(name, json!({"duration": "4s"})).await;
-        // It may have expired while nobody was there: then it was never Active.
-        let start = std::time::Instant::now();
-        loop {
-            watch.look();
-            let request = world.request(name).await.unwrap();
-            if request.phase().as_str() == "Expired" {
-                return request;
-            }
-            assert!(!request.phase().is_final() && start.elapsed() < LIMIT, "{:?}", request.status);
-            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        }
+        // It need not have been Active: its time may be over before the next controller is there.
+        watch.until_phase(world, name, "Expired").await
     }
 }
 

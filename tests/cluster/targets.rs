@@ -39,9 +39,13 @@ async fn by_ownership(group: &str, kind: &str) {
         let pod = run_workload(world, group, kind, &app).await;
         if adopts {
             // What no controller owns, the workload would adopt.
+            let map = "kube-root-ca.crt";
+            let path = world.ns.core(&format!("configmaps/{map}"));
+            let uid = &world.must(&world.admin, Call::get(path)).await["metadata"]["uid"];
+            let owner =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "name": map, "uid": uid, "controller": true});
             let mut body = bodies::pod("stranger", &app);
-            body["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "kube-root-ca.crt",
-                "controller": true, "uid": world.must(&world.admin, Call::get(world.ns.core("configmaps/kube-root-ca.crt"))).await["metadata"]["uid"]}]);
+            body["metadata"]["ownerReferences"] = json!([owner]);
             world.must(&world.admin, Call::post(world.ns.core("pods"), body)).await;
             world.until_ready("stranger").await;
         }
