@@ -259,9 +259,12 @@ async fn in_force(app: &App, cluster: &Cluster) -> Result<usize, Error> {
     let deadline = Instant::now() + GATE;
     loop {
         let answers = installation::probe(cluster, &app.settings).await?;
-        let open: Vec<&str> = answers
+        let open: Vec<String> = answers
             .iter()
-            .filter_map(|(_, a)| if let Answer::Open(why) = a { Some(why.as_str()) } else { None })
+            .filter_map(|(policy, a)| match a {
+                Answer::Open(why) => Some(format!("{policy} {why}")),
+                _ => None,
+            })
             .collect();
         if open.is_empty() {
             return Ok(answers.iter().filter(|(_, a)| *a != Answer::Refused).count());

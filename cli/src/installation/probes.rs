@@ -82,7 +82,7 @@ async fn ask(cluster: &Cluster, probe: Probe) -> Answer {
         Err(error) => return Answer::Unknown(error.to_string()),
     };
     match cluster.call("probe the gate", send(&cluster.client, request)).await {
-        Ok(()) => Answer::Open(format!("{policy} let through what it must refuse")),
+        Ok(()) => Answer::Open("let through what it must refuse".to_owned()),
         Err(Fault::Api { status, .. }) => judge(policy, &status),
         Err(fault) => Answer::Unknown(fault.to_string()),
     }
@@ -117,9 +117,7 @@ fn judge(policy: &str, status: &Status) -> Answer {
     if message.contains(&format!("ValidatingAdmissionPolicy '{policy}'")) {
         return match status.code == 403 && message.ends_with(GATE_REVISION) {
             true => Answer::Refused,
-            false => {
-                Answer::Open(format!("{policy} refuses in another revision than {GATE_REVISION}: {message}"))
-            }
+            false => Answer::Open(format!("refuses in another revision than {GATE_REVISION}: {message}")),
         };
     }
     match status.code {
@@ -127,7 +125,7 @@ fn judge(policy: &str, status: &Status) -> Answer {
         404 if message.contains(GATE_PROBE) => {
             Answer::Unknown("the controller has not yet made the request that this is asked about".to_owned())
         }
-        code => Answer::Open(format!("{policy} did not refuse; the API server said {code}: {message}")),
+        code => Answer::Open(format!("did not refuse; the API server said {code}: {message}")),
     }
 }
 
