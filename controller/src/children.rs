@@ -187,7 +187,10 @@ where
     let (store, writer) = reflector::store();
     let stream = watcher(api, watcher::Config::default().labels(GRANT_LABEL))
         .default_backoff()
-        .modify(|object| object.metadata.managed_fields = None)
+        .modify(|object| {
+            object.metadata.managed_fields = None;
+            object.metadata.annotations = None;
+        })
         .reflect(writer)
         .filter_map(|event| {
             ready(match event {

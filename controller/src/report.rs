@@ -34,8 +34,7 @@ impl Events {
             let event = Event {
                 type_: if note.warning { EventType::Warning } else { EventType::Normal },
                 reason: note.reason.to_owned(),
-                // The API server takes 1 kB.
-                note: Some(note.message.chars().take(900).collect()),
+                note: Some(cut(note.message)),
                 action: note.reason.to_owned(),
                 secondary: None,
             };
@@ -44,6 +43,16 @@ impl Events {
             }
         });
     }
+}
+
+/// The API server takes 1 kB of note.
+fn cut(mut note: String) -> String {
+    const MOST: usize = 1000;
+    if note.len() > MOST {
+        note.truncate(note.floor_char_boundary(MOST));
+        note.push('…');
+    }
+    note
 }
 
 /// An error with all its causes, in one line, each said once.

@@ -113,7 +113,11 @@ pub(crate) async fn watch<K>(
 {
     let events = watch_objects(api, watcher::Config::default())
         .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
+        .modify(|object| {
+            // Anyone may write these, and nothing is decided by them.
+            object.meta_mut().managed_fields = None;
+            object.meta_mut().annotations = None;
+        })
         .reflect(writer);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {

@@ -32,8 +32,9 @@ where
     api.create(&params, object).await
 }
 
-/// Replaces the status of the object that was read as `metadata`; a later change by anyone is an error (409).
-pub(crate) async fn status<K, S>(api: &Api<K>, read: &K, status: &S) -> kube::Result<K>
+/// Replaces the status of the object that was read. If its status has become another in the meantime, that is an error
+/// (422); whatever else has changed does not matter, so that nobody keeps a status from being written by writing.
+pub(crate) async fn status<K, S>(api: &Api<K>, read: &K, before: Option<&S>, status: &S) -> kube::Result<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     S: Serialize,
@@ -41,12 +42,14 @@ where
     fault::before_write();
     let meta = read.meta();
     let name = meta.name.clone().unwrap_or_default();
-    let body = json!({
-        "apiVersion": K::api_version(&()), "kind": K::kind(&()),
-        "metadata": {"name": name, "uid": meta.uid, "resourceVersion": meta.resource_version},
-        "status": status,
-    });
-    api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body)).await
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": "/status", "value": before},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch_status(&name, &params, &Patch::<()>::Json(patch)).await
 }
 
 /// Takes every subject out of a binding: the rights end with the next request, whatever finalizer holds the binding.

@@ -46,7 +46,7 @@ const PART_OF_OZ: &str = "app.kubernetes.io/part-of=oz";
 pub(crate) enum State {
     /// Each policy refuses what it must. Requests made after `since` passed it.
     Enforced {
-        /// When the youngest policy or binding was created.
+        /// When a policy or binding was last written: what was there before may have let other things pass.
         since: Timestamp,
     },
     /// Something is missing, or let a probe through: nothing may be granted.
@@ -105,30 +105,33 @@ impl Gate {
         State::Enforced { since }
     }
 
-    /// When the youngest policy or binding was created, or which one is missing.
+    /// When a policy or binding was last written, or which one is missing.
     fn since(&self) -> Result<Timestamp, String> {
-        let mut youngest = Timestamp::MIN;
+        let mut last = Timestamp::MIN;
         for (policy, bindings) in POLICIES {
-            let at = created(&self.0.policies, policy)
+            let at = written(&self.0.policies, policy)
                 .ok_or_else(|| format!("ValidatingAdmissionPolicy {policy} is missing"))?;
-            youngest = youngest.max(at);
+            last = last.max(at);
             for binding in bindings {
-                let at = created(&self.0.bindings, binding)
+                let at = written(&self.0.bindings, binding)
                     .ok_or_else(|| format!("ValidatingAdmissionPolicyBinding {binding} is missing"))?;
-                youngest = youngest.max(at);
+                last = last.max(at);
             }
         }
-        Ok(youngest)
+        Ok(last)
     }
 }
 
-fn created<K>(store: &Store<PartialObjectMeta<K>>, name: &str) -> Option<Timestamp>
+/// When it was created or last changed, its status apart. Whoever edits `managedFields` could lift the policy as well.
+fn written<K>(store: &Store<PartialObjectMeta<K>>, name: &str) -> Option<Timestamp>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     let object =
         store.find(|o| o.meta().name.as_deref() == Some(name) && o.meta().deletion_timestamp.is_none())?;
-    object.creation_timestamp().map(|t| t.0)
+    let changes =
+        object.managed_fields().iter().filter(|m| m.subresource.as_deref().unwrap_or_default().is_empty());
+    changes.filter_map(|m| m.time.as_ref()).chain(object.creation_timestamp().as_ref()).map(|t| t.0).max()
 }
 
 fn watched<K>(

@@ -5,8 +5,8 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::response::StatusSummary;
 use kube::{Client, Error};
-use oz_shared::AccessRequest;
 use oz_shared::names::{GATE_PROBE, GATE_REVISION, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::{AccessRequest, AccessRequestStatus, Phase};
 use serde_json::{Value, json};
 
 use crate::write;
@@ -62,8 +62,12 @@ async fn kept_request(client: &Client, me: &Value) -> Result<String, String> {
         }
     };
     if request.status.as_ref().is_none_or(|s| s.approved_at.is_none()) {
-        let status = json!({"phase": "Failed", "approvedAt": request.metadata.creation_timestamp});
-        write::status(&api, &request, &status).await.map_err(failed)?;
+        let status = AccessRequestStatus {
+            phase: Some(Phase::Failed),
+            approved_at: request.metadata.creation_timestamp.clone(),
+            ..AccessRequestStatus::default()
+        };
+        write::status(&api, &request, request.status.as_ref(), &status).await.map_err(failed)?;
     }
     Ok(GATE_PROBE.to_owned())
 }

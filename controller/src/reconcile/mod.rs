@@ -37,7 +37,9 @@ pub(crate) enum Error {
 impl Error {
     /// Someone else wrote in between: nothing is wrong, the next pass sees it.
     fn is_conflict(&self) -> bool {
-        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.code == 409)
+        // 422 without details is a JSON patch whose test did not hold.
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. }
+            if status.code == 409 || (status.code == 422 && status.message.contains("the server rejected our request")))
     }
 }
 

@@ -12,6 +12,9 @@ use crate::write;
 
 pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Result<(), Error> {
     revoke(&plan.revoke, context).await?;
+    if let Err(error) = revoke(&plan.tidy, context).await {
+        tracing::info!(grant = grant.name_any(), %error, "left to the garbage collector");
+    }
     for pod in &plan.evict {
         if let Err(error) = write::evict(&context.client, pod).await {
             // Disruption budgets and lost rights: the plan tries again, and says so in the end.
@@ -21,7 +24,9 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
     make(&plan.make, context).await?;
     let api: Api<Grant> = Api::all(context.client.clone());
     if let Some(status) = &plan.status {
-        let written = write::status(&api, grant, status).await.doing("write the grant's status")?;
+        let written = write::status(&api, grant, grant.status.as_ref(), status)
+            .await
+            .doing("write the grant's status")?;
         context.supersede(grant, &written);
     }
     if plan.forget {

@@ -6,11 +6,12 @@ use kube::{Api, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::{PodRef, RequestRef};
 use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::request::Verdict;
 use oz_shared::template::OnEnd;
 use oz_shared::{AccessRequest, Grant};
 
 use super::plan::end;
-use crate::children::{self, Found};
+use crate::children::{self, Found, Kind};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 
@@ -37,6 +38,8 @@ pub(crate) enum RequestFacts {
     Final,
     /// It was released: by whom, and why.
     Released(String),
+    /// Somebody said no, if late: by whom, and why.
+    Denied(String),
     /// It stands.
     Standing,
 }
@@ -58,7 +61,8 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let doubtful = if ended {
         false
     } else if ending {
-        seen.children.iter().all(|c| c.terminating)
+        // Without its account a grant lends nothing: what else is left of it is told of what was just read, too.
+        seen.children.iter().all(|c| c.terminating || c.kind != Kind::ServiceAccount)
     } else {
         let expected = children::of(grant);
         conditions::is_true(reported, READY)
@@ -109,12 +113,17 @@ fn facts(request: &AccessRequest) -> RequestFacts {
     } else if request.phase().is_final() {
         RequestFacts::Final
     } else if spec.released {
-        let why =
-            if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
-        RequestFacts::Released(format!("released by {}{why}", spec.released_by))
+        RequestFacts::Released(told("released", &spec.released_by, &spec.release_reason))
+    } else if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
+        RequestFacts::Denied(told("denied", &no.by, &no.reason))
     } else {
         RequestFacts::Standing
     }
+}
+
+/// What somebody did, in words: `released by alice: done`.
+pub(in crate::reconcile) fn told(what: &str, by: &str, reason: &str) -> String {
+    if reason.is_empty() { format!("{what} by {by}") } else { format!("{what} by {by}: {reason}") }
 }
 
 async fn pods_gone(grant: &Grant, context: &Context) -> Result<Vec<PodRef>, Error> {

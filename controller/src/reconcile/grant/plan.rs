@@ -9,7 +9,7 @@ use oz_shared::template::OnEnd;
 use oz_shared::{Grant, GrantStatus};
 
 use super::observe::{Observed, RequestFacts};
-use crate::children::{self, Child, Found};
+use crate::children::{self, Child, Found, Kind};
 use crate::report::Note;
 
 /// How long a grant may take to be made: what fails is tried again this long.
@@ -24,6 +24,8 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 pub(crate) struct Plan {
     /// To take away: bindings are emptied first, then all are deleted.
     pub(crate) revoke: Vec<Found>,
+    /// To take away if that can be done: they lend nothing any more, and the garbage collector takes them as well.
+    pub(crate) tidy: Vec<Found>,
     pub(crate) evict: Vec<PodRef>,
     /// To make.
     pub(crate) make: Vec<Child>,
@@ -53,6 +55,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         RequestFacts::Gone => return over("Deleted", "the request was deleted"),
         RequestFacts::Final => return over("Deleted", "the request has come to its end"),
         RequestFacts::Released(words) => return over("Released", words),
+        RequestFacts::Denied(words) => return over("Denied", words),
         RequestFacts::Standing => {}
     }
     if now >= grant.spec.expires_at.0 {
@@ -117,7 +120,9 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
         .filter(|c| c.status == "False")
         .map(|c| c.last_transition_time.0);
     let stays = evictable(grant, seen);
-    if !revoke.is_empty() || !seen.complete {
+    let account_gone =
+        seen.complete && !seen.children.iter().any(|c| c.kind == Kind::ServiceAccount && !c.terminating);
+    if !seen.complete || !(revoke.is_empty() || account_gone) {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
         let wake =
             if revoke.iter().all(|c| c.terminating) && !revoke.is_empty() { later(now, RETRY) } else { now };
@@ -135,12 +140,13 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
             now,
         );
         let status = changed(grant, status);
-        return Plan { evict: stays, status, wake: Some(later(now, RETRY).min(evicting)), ..Plan::default() };
+        let wake = Some(later(now, RETRY).min(evicting));
+        return Plan { tidy: revoke, evict: stays, status, wake, ..Plan::default() };
     }
     let message = told(grant, seen, end, &stays);
     conditions::set(&mut status.conditions, READY, false, end.reason, &end.message, generation, now);
     conditions::set(&mut status.conditions, ENDED, true, end.reason, &message, generation, now);
-    Plan { status: changed(grant, status), ..Plan::default() }
+    Plan { tidy: revoke, status: changed(grant, status), ..Plan::default() }
 }
 
 /// The pods that the terms want evicted and that are still there. A pod that was replaced is nobody's to evict.
@@ -154,7 +160,7 @@ fn evictable(grant: &Grant, seen: &Observed) -> Vec<PodRef> {
 /// Why it ended, and what could not be ended with it.
 fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     let mut message = end.message.clone();
-    for held in &seen.children {
+    for held in seen.children.iter().filter(|c| !c.finalizers.is_empty()) {
         message += &format!(
             "; {:?} {}/{} lends nothing any more, but {} keeps it from going",
             held.kind,

@@ -76,7 +76,7 @@ fn is_made_once() {
     let done = ready(fresh);
     let all = found(&done);
     assert_eq!(plan(&done, &standing(all.clone()), at(1)), Plan { wake: Some(at(600)), ..Plan::default() });
-    let lost = plan(&done, &standing(all[1..].to_vec()), at(1));
+    let lost = plan(&done, &standing(all[..4].to_vec()), at(1));
     assert_eq!((lost.make.len(), lost.revoke.len()), (0, 4));
     // ... but not because a watch is a moment behind.
     let behind = Observed { complete: false, ..standing(vec![]) };
@@ -114,10 +114,24 @@ fn a_finalizer_of_someone_else_keeps_nothing_from_ending() {
     left[0].terminating = true;
     left[0].finalizers = vec!["a.b/c".into()];
     let full = plan(&done, &standing(left.clone()), at(600));
-    assert_eq!(full.revoke.len(), 1, "a binding that still names somebody is emptied");
+    assert_eq!(full.tidy.len(), 1, "a binding that still names somebody is emptied");
     left[0].empty = true;
     let (_, message) = ended(&plan(&done, &standing(left), at(600))).unwrap();
     assert!(message.contains("a.b/c"), "{message}");
+}
+
+#[test]
+fn what_it_may_not_take_away_is_left_to_the_collector_once_the_account_is_gone() {
+    let done = ready(grant("Leave"));
+    let all = found(&done);
+    let first = plan(&done, &standing(all.clone()), at(600));
+    assert_eq!((first.revoke.len(), ended(&first)), (5, None));
+    let left: Vec<Found> = all.into_iter().filter(|c| c.kind != Kind::ServiceAccount).collect();
+    let unsure = plan(&done, &Observed { complete: false, ..standing(left.clone()) }, at(600));
+    assert_eq!((unsure.revoke.len(), ended(&unsure)), (4, None));
+    let then = plan(&done, &standing(left), at(600));
+    assert_eq!((then.tidy.len(), then.revoke.len()), (4, 0));
+    assert!(ended(&then).is_some());
 }
 
 #[test]
@@ -180,8 +194,10 @@ proptest! {
             prop_assert!(plan.make.is_empty());
             // Everything that still lends something is taken away, now.
             let lending: Vec<_> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
-            prop_assert_eq!(&plan.revoke, &lending);
-            if !lending.is_empty() {
+            let taken: Vec<_> = plan.revoke.iter().chain(&plan.tidy).cloned().collect();
+            prop_assert_eq!(&taken, &lending);
+            // It is not over while its account is there.
+            if lending.iter().any(|c| c.kind == Kind::ServiceAccount) {
                 prop_assert!(ended(&plan).is_none() && plan.wake.is_some());
             }
         } else {
@@ -197,7 +213,7 @@ proptest! {
         for _ in 0..(steps + 20) {
             let plan = plan(&lent, &seen, now);
             // What is revoked is emptied and goes; what is to be read again is read.
-            seen.children.retain(|c| !plan.revoke.contains(c) || c.terminating);
+            seen.children.retain(|c| !(plan.revoke.contains(c) || plan.tidy.contains(c)) || c.terminating);
             for child in &mut seen.children {
                 child.empty = true;
             }

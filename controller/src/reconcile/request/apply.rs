@@ -26,7 +26,9 @@ pub(super) async fn grant(grant: &Grant, context: &Context) -> Result<Arc<Grant>
 pub(super) async fn rest(request: &AccessRequest, plan: &Plan, context: &Context) -> Result<(), Error> {
     let api = write::namespaced::<AccessRequest>(&context.client, &request.namespace().unwrap_or_default());
     if let Some(status) = &plan.status {
-        let written = write::status(&api, request, status).await.doing("write the request's status")?;
+        let written = write::status(&api, request, request.status.as_ref(), status)
+            .await
+            .doing("write the request's status")?;
         context.supersede(request, &written);
     }
     if plan.forget {

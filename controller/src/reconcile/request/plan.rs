@@ -15,6 +15,7 @@ use oz_shared::{
 use super::observe::{Deciding, Observed};
 use super::targets::{NoTarget, Target};
 use crate::gate;
+use crate::reconcile::grant::told;
 use crate::report::Note;
 
 /// How long a record stays where no template says so any more.
@@ -125,6 +126,7 @@ fn phase_after(reason: &str) -> Phase {
     match reason {
         "Expired" => Phase::Expired,
         "Released" | "Deleted" => Phase::Released,
+        "Denied" => Phase::Denied,
         _ => Phase::Failed,
     }
 }
@@ -133,6 +135,7 @@ fn reason_word(reason: &str) -> &'static str {
     match reason {
         "Expired" => "Expired",
         "Released" => "Released",
+        "Denied" => "Denied",
         "Deleted" => "Deleted",
         "PodGone" => "PodGone",
         "PartMissing" => "PartMissing",
@@ -238,8 +241,7 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return Outcome::Ends(Phase::Released, "Released", format!("released by {}{why}", spec.released_by));
     }
     if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
-        let why = if no.reason.is_empty() { String::new() } else { format!(": {}", no.reason) };
-        return Outcome::Ends(Phase::Denied, "Denied", format!("denied by {}{why}", no.by));
+        return Outcome::Ends(Phase::Denied, "Denied", told("denied", &no.by, &no.reason));
     }
     if is_reserved_namespace(&request.namespace().unwrap_or_default()) {
         return failed(
