@@ -1,5 +1,5 @@
-//! A controller that never comes back, and Oz's own definitions deleted: in a cluster of its own, brought up for this and
-//! taken down again, beside all other tests. It takes eleven minutes, as long as the last token may live.
+//! A controller that never comes back, and Oz's own definitions deleted: in a cluster of its own, brought up for this
+//! and taken down again, beside all other tests. It takes thirteen minutes, since the last token lives for eleven.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};

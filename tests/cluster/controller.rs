@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use oz_shared::names::SYSTEM_NAMESPACE;
 use serde_json::json;
-use support::{Call, Identity, Lab, eventually};
+use support::{Afterwards, Call, Identity, Lab, eventually};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -36,6 +36,7 @@ static LOGS: Fast<Vec<PathBuf>> = Fast::new(Vec::new());
 pub(crate) struct Controllers {
     program: PathBuf,
     dir: TempDir,
+    _leftovers: Child,
     _one: Option<MutexGuard<'static, ()>>,
 }
 
@@ -67,6 +68,7 @@ impl Controllers {
         let admin = Identity::from_kubeconfig(&lab.kubeconfig("admin")).await?;
         let built = BUILT.get_or_try_init(|| async { program() }).await?;
         let dir = tempfile::tempdir()?;
+        let leftovers = leftovers(dir.path()).arm()?;
         // What was built may be built anew while the tests run.
         let program = dir.path().join("controller-under-test");
         if fs::hard_link(built, &program).is_err() {
@@ -79,7 +81,7 @@ impl Controllers {
             user["user"] = json!({"token": token});
         }
         fs::write(dir.path().join("kubeconfig"), kubeconfig.to_string())?;
-        Ok(Controllers { program, dir, _one: None })
+        Ok(Controllers { program, dir, _leftovers: leftovers, _one: None })
     }
 
     /// Starts one.
@@ -172,6 +174,12 @@ impl Drop for Controller {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a killed run of tests would leave: controllers at work, and their credential.
+fn leftovers(dir: &Path) -> Afterwards {
+    let dir = dir.display().to_string();
+    Afterwards::default().then(["pkill", "-KILL", "-f", &format!("^{dir}/")]).then(["rm", "-rf", &dir])
 }
 
 /// The last lines of each log of this test's controllers.

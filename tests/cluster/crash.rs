@@ -1,6 +1,6 @@
 //! What can only be shown with a controller of one's own, or with the gate open: kills between any two writes, two
-//! controllers at once, a controller that was away, a gate that is not in force, foreign finalizers. One of these runs at
-//! a time, while the controller in the cluster is stopped; beside them `abandoned`, in a cluster of its own.
+//! controllers at once, a controller that was away, a gate that is not in force, foreign finalizers. One of these runs
+//! at a time, while the controller in the cluster is stopped; beside them `abandoned`, in a cluster of its own.
 
 #![allow(
     clippy::unwrap_used,
