@@ -204,8 +204,13 @@ pub struct PodSource {
 pub struct PodSelector {
     /// At least one label, at most 16.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 16))]
-    #[schemars(inner(length(max = 63)))]
+    #[schemars(extend("additionalProperties" = label_value()))]
     pub match_labels: BTreeMap<String, String>,
+}
+
+/// The schema of a label's value.
+fn label_value() -> serde_json::Value {
+    serde_json::json!({"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"})
 }
 
 /// A workload of this namespace.

@@ -394,6 +394,7 @@ fn offer<'a>(access: &ExecAccess, target: &'a Result<Target, NoTarget>, containe
             Err(misfit) => Err(NoPod::Unusable("ContainerNotOffered", misfit.to_string())),
         },
         Err(why @ NoTarget::NotEnabled(_)) => Err(NoPod::Unusable("NotEnabled", why.to_string())),
+        Err(why @ NoTarget::Unusable(_)) => Err(NoPod::Unusable("TemplateUnusable", why.to_string())),
         Err(why @ NoTarget::NoneReady) => Err(NoPod::Absent("NoPodReady", why.to_string())),
         Err(why) => Err(NoPod::Absent("PodNotOffered", why.to_string())),
     }

@@ -38,6 +38,8 @@ pub(crate) enum NoTarget {
     NotRunning(String),
     #[error("none of the pods that the template offers is ready")]
     NoneReady,
+    #[error("the template's pods cannot be looked for: {0}")]
+    Unusable(String),
 }
 
 /// The pod called `named`, or a ready one if that is empty.
@@ -51,6 +53,10 @@ pub(super) async fn find(
         Ok(found) => Ok(found),
         Err(kube::Error::Api(status)) if status.code == 403 => {
             Ok(Err(NoTarget::NotEnabled(namespace.to_owned())))
+        }
+        // Labels that are none, a workload of a kind that is served otherwise: asking again gives the same answer.
+        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+            Ok(Err(NoTarget::Unusable(status.message)))
         }
         Err(error) => Err(error).doing("find the pod"),
     }
