@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
-use crate::output::{Format, one_line};
+use crate::output::{Format, clean, one_line};
 use crate::session::{self, SessionArgs, admit, enter, fits};
 use crate::signals::Interrupts;
 
@@ -158,7 +158,7 @@ async fn finish(args: &Args, app: &App, cluster: &Cluster, request: &AccessReque
     // Without -o the bare name: what `oz shell "$(oz access-request … --wait none)"` takes.
     match args.output {
         Some(format) => app.printer.data(&format.object(request)?)?,
-        None => app.printer.data(&request.name_any())?,
+        None => app.printer.data(&clean(&request.name_any()))?,
     }
     Ok(exit::DONE)
 }

@@ -4,7 +4,7 @@ use kube::Resource;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::escape::{has_risky, json_safe};
+use super::escape::{clean, has_risky, json_safe};
 use crate::error::Error;
 
 /// How results are printed.
@@ -65,7 +65,7 @@ impl Format {
 fn name_of<K: Resource<DynamicType = ()>>(object: &K) -> String {
     let (kind, group) = (K::kind(&()).to_lowercase(), K::group(&()));
     let dot = if group.is_empty() { "" } else { "." };
-    format!("{kind}{dot}{group}/{}", object.meta().name.as_deref().unwrap_or_default())
+    format!("{kind}{dot}{group}/{}", clean(object.meta().name.as_deref().unwrap_or_default()))
 }
 
 /// Without the field managers, which are noise to everyone but the API server.

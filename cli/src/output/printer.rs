@@ -61,9 +61,11 @@ impl Printer {
         if error.message.is_empty() {
             return;
         }
-        self.talk("\x1b[31m", "error: ", &error.message);
+        // Lines of a message from elsewhere stand to the right: none of them passes for one of ours.
+        let indented = |text: &str| text.replace('\n', "\n  ");
+        self.talk("\x1b[31m", "error: ", &indented(&error.message));
         for hint in &error.hints {
-            self.talk("", "hint: ", hint);
+            self.talk("", "hint: ", &indented(hint));
         }
     }
 

@@ -56,7 +56,12 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
                     let tls = config.rustls_https_connector_with_connector(tcp)?;
                     stack(config, with_authorization(Tunnel::new(url, tls), auth))
                 }
-                _ => Err(Error::Proxy(url.to_string())),
+                // Without its user part: that may hold a password.
+                other => Err(Error::Proxy(format!(
+                    "{}://{}",
+                    other.unwrap_or_default(),
+                    url.host().unwrap_or_default()
+                ))),
             }
         }
     }

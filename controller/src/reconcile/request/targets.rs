@@ -14,6 +14,9 @@ use crate::reconcile::{Doing as _, Error};
 /// The annotation that names the container which kubectl enters unless told.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
+/// How many pods are read at once.
+const PAGE: u32 = 20;
+
 /// The pod that would be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -93,21 +96,20 @@ async fn search(
             Err(NoTarget::NotRunning(named.to_owned()))
         });
     }
-    let mut ready: Vec<Pod> = pods
-        .list(&ListParams::default().labels_from(&selector))
-        .await?
-        .items
-        .into_iter()
-        .filter(is_ready)
-        .collect();
-    // The one that has been there longest is the least likely to go next.
-    ready.sort_by_cached_key(|p| (p.creation_timestamp().map(|t| t.0), p.name_any()));
-    for pod in ready {
-        if owned(client, namespace, &workload, &pod).await? {
-            return Ok(Ok(target(pod)));
+    // Page by page until one fits: pods can be large, and there can be thousands.
+    let mut page = ListParams::default().labels_from(&selector).fields("status.phase=Running").limit(PAGE);
+    loop {
+        let list = pods.list(&page).await?;
+        for pod in list.items.into_iter().filter(is_ready) {
+            if owned(client, namespace, &workload, &pod).await? {
+                return Ok(Ok(target(pod)));
+            }
+        }
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page.continue_token = Some(token),
+            None => return Ok(Err(NoTarget::NoneReady)),
         }
     }
-    Ok(Err(NoTarget::NoneReady))
 }
 
 /// A workload as it stands: its uid counts, its name is reused.
