@@ -18,6 +18,9 @@ use crate::bodies;
 /// What should come within a second or two, on a machine that compiles beside it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// The controller grants nothing that was asked within two seconds of a change; stored times are whole seconds.
+const GATE_SETTLES: jiff::SignedDuration = jiff::SignedDuration::from_secs(4);
+
 /// Removes the run's namespaces when the process ends, however it does.
 static CLEANER: OnceCell<Child> = OnceCell::const_new();
 
@@ -77,7 +80,28 @@ impl World {
         let world = World { lab, ns, admin, alice, bob, carol, dave };
         // The API server learns of bindings in order.
         world.until_may(&world.dave, "create", "ozaccess.io", "accesstemplates", true).await?;
+        world.until_gate_settled().await?;
         Ok(world)
+    }
+
+    /// Waits until the gate's policies and bindings were last written so long ago that the controller grants.
+    pub(crate) async fn until_gate_settled(&self) -> Result<()> {
+        eventually("the gate's last change has settled", LIMIT, || async {
+            let mut last = String::new();
+            for kind in ["validatingadmissionpolicies", "validatingadmissionpolicybindings"] {
+                let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}");
+                let list = self.look(&path).await?;
+                let objects = list["items"].as_array().into_iter().flatten();
+                let writes =
+                    objects.flat_map(|o| o["metadata"]["managedFields"].as_array().into_iter().flatten());
+                let times = writes.filter(|w| w["subresource"].is_null()).filter_map(|w| w["time"].as_str());
+                last = times.fold(last, |last, time| last.max(time.to_owned()));
+            }
+            let last: jiff::Timestamp = last.parse().map_err(|e| format!("{last:?}: {e}"))?;
+            let age = jiff::Timestamp::now().duration_since(last);
+            if age > GATE_SETTLES { Ok(()) } else { Err(format!("it was changed {age:#} ago")) }
+        })
+        .await
     }
 
     /// What `oz enable` does.
