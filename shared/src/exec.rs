@@ -15,6 +15,9 @@ const MAX_NAMES: usize = 1024;
 /// The most bytes of names that one Role may hold; etcd takes 1.5 MB an object.
 const MAX_NAME_BYTES: usize = 256 * 1024;
 
+/// The most characters that one line of what is lent may have: nothing that is lent is cut from what is shown.
+const MAX_WORDS: usize = 2048;
+
 /// The pod that is lent, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
@@ -47,8 +50,10 @@ pub enum Misfit {
     /// None of the template's containers is in the pod.
     #[error("pod {0} has none of the containers that the template offers")]
     NoneOffered(String),
-    /// Containers and commands multiply to more than a Role holds.
-    #[error("the template's containers and commands are too many for one Role: name fewer")]
+    /// Containers and commands multiply to more than a Role holds, or than can be shown to who approves.
+    #[error(
+        "the template's containers and commands are too many, or too long, to be lent and shown: name fewer"
+    )]
     TooLarge,
 }
 
@@ -100,7 +105,11 @@ pub fn offer(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Offer, M
         Some(list) if !list.contains(&pod.default_container) => list.first().cloned().unwrap_or_default(),
         _ => pod.default_container.clone(),
     };
-    Ok(Offer { rules, words: words(access, pod, entered.as_deref()), container: enter })
+    let words = words(access, pod, entered.as_deref());
+    if words.iter().any(|w| w.chars().count() > MAX_WORDS) {
+        return Err(Misfit::TooLarge);
+    }
+    Ok(Offer { rules, words, container: enter })
 }
 
 /// The containers that may be entered, or none for any.
@@ -180,18 +189,21 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
     };
     let mut lines = Vec::new();
     for connection in &access.connections {
-        lines.push(match connection {
+        match connection {
             Connection::Exec if access.commands.is_empty() => {
-                format!("exec into pod {name}, {place}, any command")
+                lines.push(format!("exec into pod {name}, {place}, any command"));
             }
-            Connection::Exec => format!(
-                "exec into pod {name}, {place}, only: {}",
-                access.commands.iter().map(|argv| quoted(argv)).collect::<Vec<_>>().join("; ")
-            ),
-            Connection::Attach => format!("attach to pod {name}, {place}"),
-            Connection::PortForward => format!("port-forward to every port of pod {name}"),
-            Connection::Log => format!("read the logs of every container of pod {name}"),
-        });
+            Connection::Exec => {
+                lines.push(format!(
+                    "exec into pod {name}, {place}, one of {} commands:",
+                    access.commands.len()
+                ));
+                lines.extend(access.commands.iter().map(|argv| format!("  {}", quoted(argv))));
+            }
+            Connection::Attach => lines.push(format!("attach to pod {name}, {place}")),
+            Connection::PortForward => lines.push(format!("port-forward to every port of pod {name}")),
+            Connection::Log => lines.push(format!("read the logs of every container of pod {name}")),
+        }
     }
     let enters = access.connections.iter().any(|c| matches!(c, Connection::Exec | Connection::Attach));
     if let (true, Some(account)) = (enters, &pod.mounted_account) {
@@ -204,11 +216,6 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
             OnEnd::Leave => "an open stream, or a process left in the pod, is not cut at the end".to_owned(),
             OnEnd::Evict => "at the end the pod is evicted".to_owned(),
         });
-    }
-    for line in &mut lines {
-        if line.chars().count() > 2000 {
-            *line = line.chars().take(1999).chain(['…']).collect();
-        }
     }
     lines
 }
@@ -279,6 +286,16 @@ mod tests {
         assert!(matches!(offer(&template, &pod(), "zz"), Err(Misfit::NoSuchContainer { .. })));
         let template = access(&["zz"], &[], &[Connection::Exec]);
         assert_eq!(offer(&template, &pod(), ""), Err(Misfit::NoneOffered("api-0".into())));
+    }
+
+    #[test]
+    fn nothing_is_lent_that_cannot_be_shown() {
+        let long = "x".repeat(1024);
+        let template = access(&[], &[&["sh"], &[long.as_str(), long.as_str()]], &[Connection::Exec]);
+        assert_eq!(offer(&template, &pod(), ""), Err(Misfit::TooLarge));
+        let template = access(&[], &[&["sh"], &["id", "-u"]], &[Connection::Exec]);
+        let words = offer(&template, &pod(), "").unwrap().words;
+        assert!(words.contains(&"  sh".to_owned()) && words.contains(&"  id -u".to_owned()));
     }
 
     #[test]

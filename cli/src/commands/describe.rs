@@ -40,7 +40,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     decisions(&mut page, &request, template.as_ref());
     standing(&mut page, &request, &cluster);
     if !events.is_empty() {
-        page.heading("Events");
+        page.heading("Events (whoever may write Events here can write these)");
         page.lines(events);
     }
     let mine = me.is_ok_and(|me| is_mine(&request, &me));

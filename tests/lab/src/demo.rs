@@ -193,7 +193,7 @@ impl Terminal {
 
     fn until(&mut self, words: &str) -> Result<()> {
         let before = self.0.exp_string(words).with_context(|| format!("{words:?} did not come"))?;
-        println!("{before}{words}");
+        println!("{}", as_seen(&format!("{before}{words}")));
         Ok(())
     }
 
@@ -205,7 +205,30 @@ impl Terminal {
     }
 
     fn ends(&mut self) -> Result<()> {
-        println!("{}", self.0.exp_eof().context("the shell did not end")?);
+        println!("{}", as_seen(&self.0.exp_eof().context("the shell did not end")?));
         Ok(())
+    }
+}
+
+/// What stays on the screen: of a line that was written over and over, the last writing; of questions to the terminal,
+/// nothing.
+fn as_seen(text: &str) -> String {
+    let text = text.replace("\x1b[6n", "");
+    let line = |line: &str| {
+        line.trim_end_matches('\r')
+            .rsplit(['\r', '\x1b'])
+            .next()
+            .map(|l| l.trim_start_matches("[2K").to_owned())
+    };
+    text.split('\n').filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_seen;
+
+    #[test]
+    fn a_spinner_leaves_its_last_line() {
+        assert_eq!(as_seen("asking\r\n-\r\x1b[2K|\r\x1b[2Kdone\r\n/ # \x1b[6nid"), "asking\ndone\n/ # id");
     }
 }

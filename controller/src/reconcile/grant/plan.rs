@@ -181,9 +181,10 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     message
 }
 
-/// It has ended: it stays until its request has taken note. Parts that turn up late go too.
+/// It has ended: it stays until its request has taken note. Parts that turn up late go too; what is going already was
+/// emptied before.
 fn after(seen: &Observed) -> Plan {
-    let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
+    let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     Plan { forget: noted && revoke.is_empty(), revoke, ..Plan::default() }
 }

@@ -153,6 +153,11 @@ fn is_forgotten_when_its_request_knows() {
     let seen = |request| Observed { request, ..standing(vec![]) };
     assert!(!plan(&done, &seen(RequestFacts::Standing), at(601)).forget);
     assert!(plan(&done, &seen(RequestFacts::Final), at(601)).forget);
+    let held = found(&done).into_iter().map(|c| Found { terminating: true, ..c }).collect();
+    assert!(
+        plan(&done, &Observed { children: held, complete: false, ..seen(RequestFacts::Final) }, at(601))
+            .forget
+    );
     let late = Observed { children: found(&done), ..seen(RequestFacts::Final) };
     let plan = plan(&done, &late, at(601));
     assert_eq!((plan.forget, plan.revoke.len()), (false, 5));
