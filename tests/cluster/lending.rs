@@ -30,18 +30,36 @@ impl World {
     /// Someone decides, on the template as it is now.
     pub(crate) async fn decide(&self, who: &Identity, name: &str, decision: &str) {
         let request = self.must(who, Call::get(self.request_path(name))).await;
-        let template = request["spec"]["template"].as_str().unwrap();
-        let template = self.must(who, Call::get(self.ns.oz(&format!("accesstemplates/{template}")))).await;
+        let pin = self.pin(request["spec"]["template"].as_str().unwrap()).await;
+        self.decide_on(who, name, decision, &pin).await;
+    }
+
+    /// A template as it is now, as decisions name it.
+    pub(crate) async fn pin(&self, template: &str) -> Value {
+        let template =
+            self.must(&self.bob, Call::get(self.ns.oz(&format!("accesstemplates/{template}")))).await;
+        json!({"uid": template["metadata"]["uid"], "generation": template["metadata"]["generation"]})
+    }
+
+    /// Someone decides, on the template as it was when he looked.
+    pub(crate) async fn decide_on(&self, who: &Identity, name: &str, decision: &str, pin: &Value) {
+        let request = self.must(who, Call::get(self.request_path(name))).await;
         let answer = json!({
             "by": who.user().username, "decision": decision, "reason": "looked at it",
-            "request": request["metadata"]["uid"],
-            "template": {"uid": template["metadata"]["uid"], "generation": template["metadata"]["generation"]},
+            "request": request["metadata"]["uid"], "template": pin,
         });
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": request["metadata"]["uid"]},
             {"op": "add", "path": "/spec/decisions/-", "value": answer},
         ]);
-        self.must(who, Call::json_patch(self.request_path(name), patch)).await;
+        // The policies learn of a template's change by watch.
+        eventually(&format!("{} decides on {name}", who.user().username), LIMIT, || async {
+            let call = Call::json_patch(self.request_path(name), patch.clone());
+            let answer = who.call(call).await.map_err(|error| format!("{error:#}"))?;
+            if answer.is_success() { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await
+        .unwrap();
     }
 
     /// Someone ends it: the requester releases, another revokes.
