@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(100);
+const FIRST: Duration = Duration::from_millis(25);
 /// Revocations are retried too, so the longest pause is short.
 const LONGEST: Duration = Duration::from_secs(30);
 

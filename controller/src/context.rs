@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Backoff,
     pub(crate) superseded: Superseded,
+    /// Held while pods are searched: they can be large, so few searches go on at once.
+    pub(crate) searching: tokio::sync::Semaphore,
 }
 
 impl Context {

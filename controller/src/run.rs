@@ -32,6 +32,8 @@ use crate::{pods, sweep};
 /// How many requests and how many grants are worked on at once: enough that one slow pass delays nobody, few enough that
 /// the connections (one an API request in flight) stay few, and more grants, so that what was begun is finished first.
 const CONCURRENCY: (u16, u16) = (8, 16);
+/// How many requests search for a pod at once: a page of pods can be tens of megabytes.
+const SEARCHES: usize = 3;
 /// The lease's length and how long before its end it is renewed, in seconds.
 const LEASE: (u64, u64) = (15, 10);
 
@@ -148,6 +150,7 @@ async fn lead(
         metrics: Metrics::default(),
         backoff: Backoff::default(),
         superseded: Superseded::default(),
+        searching: tokio::sync::Semaphore::new(SEARCHES),
     });
     context.metrics.leads(true);
 

@@ -14,8 +14,7 @@ use crate::target::Target;
 const EXAMPLES: &str = "\
 Examples:
   oz approve access-request-api-exec-7k2pd
-  oz approve access-request-api-exec-7k2pd --reason 'on call tonight' -y
-  oz pending -o name | xargs oz approve -y";
+  oz approve access-request-api-exec-7k2pd --reason 'on call tonight' -y";
 
 /// Say yes to a request, after seeing what would be granted
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,7 @@ use crate::kube::Cluster;
 const EXAMPLES: &str = "\
 Examples:
   oz pending -A
-  oz pending -w
-  oz pending -o name | xargs oz approve -y";
+  oz pending -w";
 
 /// List the requests that wait for your decision
 #[derive(Debug, clap::Args)]

@@ -92,7 +92,7 @@ where
         }
         Err(error) if error.is_conflict() => {
             tracing::debug!(kind, name = object.name_any(), "written by someone else in between");
-            Ok(Action::requeue(Duration::from_millis(20)))
+            Ok(Action::requeue(context.backoff.failed(&uid)))
         }
         Err(error) => {
             let pause = context.backoff.failed(&uid);

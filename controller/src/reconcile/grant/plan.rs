@@ -181,12 +181,17 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     message
 }
 
-/// It has ended: it stays until its request has taken note. Parts that turn up late go too; what is going already was
-/// emptied before.
+/// It has ended: it stays until its request has taken note. What turns up late goes too; but what cannot be taken away
+/// here goes with the grant, by the garbage collector. What is going already was emptied before.
 fn after(seen: &Observed) -> Plan {
-    let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
+    let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
+    let lends = late.iter().any(|c| c.kind == Kind::ServiceAccount);
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
-    Plan { forget: noted && revoke.is_empty(), revoke, ..Plan::default() }
+    if lends {
+        Plan { revoke: late, ..Plan::default() }
+    } else {
+        Plan { tidy: late, forget: noted, ..Plan::default() }
+    }
 }
 
 fn reports(grant: &Grant, condition: &str) -> bool {

@@ -52,7 +52,10 @@ pub(super) async fn observe(request: &AccessRequest, context: &Context) -> Resul
     );
     let template = template?;
     let target = match template.as_ref().and_then(|t| t.spec.exec.as_ref()) {
-        Some(exec) => targets::find(&context.client, &namespace, &exec.pods, &request.spec.pod).await?,
+        Some(exec) => {
+            let _permit = context.searching.acquire().await;
+            targets::find(&context.client, &namespace, &exec.pods, &request.spec.pod).await?
+        }
         None => Err(NoTarget::NotNeeded),
     };
     Ok(Observed { grant, deciding: Some(Deciding { template, may_request: may_request?, target, gate }) })

@@ -221,12 +221,14 @@ fn written(request: &AccessRequest, status: AccessRequestStatus, wake: Option<Ti
     let mut notes = Vec::new();
     let phase = status.phase.unwrap_or(Phase::Pending);
     if request.status.as_ref().and_then(|s| s.phase) != Some(phase) && phase != Phase::Approved {
-        let condition = match phase {
-            Phase::Pending => APPROVED,
-            _ => READY,
-        };
-        let message =
+        let condition = if phase == Phase::Pending { APPROVED } else { READY };
+        let said =
             conditions::get(&status.conditions, condition).map(|c| c.message.clone()).unwrap_or_default();
+        let message = match phase {
+            // Who may read Events need not be one who may read reasons.
+            Phase::Denied | Phase::Released => "the request's conditions say by whom and why".to_owned(),
+            _ => said,
+        };
         notes.push(Note { warning: phase == Phase::Failed, reason: phase.as_str(), message });
     }
     Plan { status: Some(status), notes, wake, ..Plan::default() }
@@ -236,9 +238,8 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     let spec = &request.spec;
     let failed = |reason, message: String| Outcome::Ends(Phase::Failed, reason, message);
     if spec.released {
-        let why =
-            if spec.release_reason.is_empty() { String::new() } else { format!(": {}", spec.release_reason) };
-        return Outcome::Ends(Phase::Released, "Released", format!("released by {}{why}", spec.released_by));
+        let message = told("released", &spec.released_by, &spec.release_reason);
+        return Outcome::Ends(Phase::Released, "Released", message);
     }
     if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
         return Outcome::Ends(Phase::Denied, "Denied", told("denied", &no.by, &no.reason));

@@ -80,6 +80,10 @@ async fn search(
     };
     let selector = match (&workload, &source.selector) {
         (Some(workload), _) => workload.selector.clone(),
+        // The schema cannot hold keys to a pattern, and they end in a query.
+        (None, Some(labels)) if !labels.match_labels.keys().all(|k| is_label_key(k)) => {
+            return Ok(Err(NoTarget::Unusable("a key of its selector is no label".to_owned())));
+        }
         (None, Some(labels)) => Selector::from_iter(labels.match_labels.clone()),
         // The schema demands one of the two; without either, nothing is offered.
         (None, None) => return Ok(Err(NoTarget::NoneReady)),
@@ -159,6 +163,10 @@ async fn owned(
     let Some(set) = api.get_metadata_opt(&owner.name).await? else { return Ok(false) };
     Ok(set.uid().as_deref() == Some(&owner.uid)
         && controller(set.owner_references()).is_some_and(|o| o.uid == workload.uid))
+}
+
+fn is_label_key(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
 }
 
 fn controller(owners: &[OwnerReference]) -> Option<&OwnerReference> {

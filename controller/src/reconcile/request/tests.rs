@@ -166,6 +166,21 @@ fn one_no_is_final_and_a_release_comes_first() {
 }
 
 #[test]
+fn events_hold_no_reasons() {
+    let mut asked = request(&[("eve", NO, 1)]);
+    asked.spec.decisions[0].reason = "private".into();
+    let denied = decide(&asked, deciding(1), at(10));
+    (asked.spec.released, asked.spec.released_by, asked.spec.release_reason) =
+        (true, "alice".into(), "private".into());
+    let released = decide(&asked, deciding(1), at(10));
+    for plan in [denied, released] {
+        let status = plan.status.unwrap();
+        assert!(conditions::get(&status.conditions, READY).unwrap().message.contains("private"));
+        assert!(plan.notes.iter().all(|n| !n.message.contains("private")) && plan.notes.len() == 1);
+    }
+}
+
+#[test]
 fn what_is_named_and_not_there_is_told_before_anyone_agrees() {
     let mut asked = request(&[]);
     asked.spec.pod = "db-0".into();
