@@ -37,21 +37,26 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
     Ok(())
 }
 
-/// Takes parts of grants away, all at once, and what fails keeps nothing else from going. A binding is emptied and
-/// deleted: the deletion ends the right where nothing holds the binding, the emptying where someone's finalizer does.
+/// Takes parts of grants away; what fails keeps nothing else from going. Bindings first: a deletion ends the right with
+/// the next request, and where someone's finalizer holds the binding, it is emptied as well.
 ///
 /// # Errors
 /// The first failure, after everything was tried.
 pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Error> {
     let client = &context.client;
-    let delete = parts
-        .iter()
-        .filter(|p| !p.terminating)
-        .map(|p| async move { write::delete(&p.kind.api(client, &p.namespace), &p.name, &p.uid).await });
-    let bindings = parts.iter().filter(|p| p.kind == Kind::RoleBinding);
-    let empty = bindings.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid));
-    let (deleted, emptied) = tokio::join!(join_all(delete), join_all(empty));
-    deleted.into_iter().collect::<kube::Result<()>>().doing("delete a part of the grant")?;
+    let delete = |part: &Found| {
+        let (api, part) = (part.kind.api(client, &part.namespace), part.clone());
+        async move { write::delete(&api, &part.name, &part.uid).await }
+    };
+    let (bindings, others): (Vec<&Found>, Vec<&Found>) =
+        parts.iter().partition(|p| p.kind == Kind::RoleBinding);
+    let held = bindings.iter().filter(|b| b.terminating || !b.finalizers.is_empty());
+    let (deleted, emptied) = tokio::join!(
+        join_all(bindings.iter().filter(|b| !b.terminating).map(|b| delete(b))),
+        join_all(held.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid))),
+    );
+    let then = join_all(others.into_iter().filter(|p| !p.terminating).map(delete)).await;
+    deleted.into_iter().chain(then).collect::<kube::Result<()>>().doing("delete a part of the grant")?;
     emptied.into_iter().collect::<kube::Result<()>>().doing("empty a binding")
 }
 

@@ -1,13 +1,16 @@
 //! Finds the pod that an `exec` template lends: the one that was named, or a ready one, by its labels or by the workload
 //! that owns it.
 
-use k8s_openapi::api::core::v1::Pod;
+use http_body_util::{BodyExt as _, Limited};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::core::{Selector, SelectorExt as _};
-use kube::{Api, Client, ResourceExt as _};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta};
+use kube::client::Body;
+use kube::core::{Request, Selector, SelectorExt as _};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
 use oz_shared::exec;
 use oz_shared::template::{PodSource, WorkloadKind, WorkloadRef};
+use serde::Deserialize;
 
 use crate::reconcile::{Doing as _, Error};
 
@@ -16,6 +19,10 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// How many pods are read at once.
 const PAGE: u32 = 20;
+/// The most bytes of pods that are read from the API server's cache, which knows no pages.
+const CACHED: usize = 8 << 20;
+/// How many of those are looked at more closely.
+const CANDIDATES: usize = 4;
 
 /// The pod that would be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +107,17 @@ async fn search(
             Err(NoTarget::NotRunning(named.to_owned()))
         });
     }
+    // A list that must be current waits for the API server's cache, up to a tenth of a second. So candidates come from
+    // the cache as it is, and what counts is each of them read again.
+    for name in cached(client, namespace, &selector).await? {
+        let Some(pod) = pods.get_opt(&name).await? else { continue };
+        if is_ready(&pod)
+            && selector.matches(pod.labels())
+            && owned(client, namespace, &workload, &pod).await?
+        {
+            return Ok(Ok(target(pod)));
+        }
+    }
     // Page by page until one fits: pods can be large, and there can be thousands.
     let mut page = ListParams::default().labels_from(&selector).fields("status.phase=Running").limit(PAGE);
     loop {
@@ -114,6 +132,34 @@ async fn search(
             None => return Ok(Err(NoTarget::NoneReady)),
         }
     }
+}
+
+/// The names of some ready pods, the oldest first, as the API server's cache has them; none where they are too many.
+async fn cached(client: &Client, namespace: &str, selector: &Selector) -> kube::Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct List {
+        items: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        metadata: ObjectMeta,
+        status: PodStatus,
+    }
+    let list = ListParams::default().labels_from(selector).fields("status.phase=Running").match_any();
+    let request =
+        Request::new(Pod::url_path(&(), Some(namespace))).list(&list).map_err(kube::Error::BuildRequest)?;
+    let response = client.send(request.map(Body::from)).await?;
+    if !response.status().is_success() {
+        return Ok(Vec::new());
+    }
+    let Ok(body) = Limited::new(response.into_body(), CACHED).collect().await else { return Ok(Vec::new()) };
+    let list: List = serde_json::from_slice(&body.to_bytes()).map_err(kube::Error::SerdeError)?;
+    let ready =
+        list.items.into_iter().map(|i| Pod { metadata: i.metadata, spec: None, status: Some(i.status) });
+    let mut ready: Vec<Pod> = ready.filter(is_ready).collect();
+    // The one that has been there longest is the least likely to go next.
+    ready.sort_by_cached_key(|p| (p.creation_timestamp().map(|t| t.0), p.name_any()));
+    Ok(ready.into_iter().take(CANDIDATES).map(|p| p.name_any()).collect())
 }
 
 /// A workload as it stands: its uid counts, its name is reused.
