@@ -53,7 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let printer = Printer::new();
     let cli = match parse(&args) {
         Ok(cli) => cli,
-        Err(error) => return printer.grammar(&error, commands::remote_command_follows(&args)),
+        Err(error) => return printer.grammar(&error, &args, commands::remote_command_follows(&args)),
     };
     let app = App::new(cli.global, printer);
     let own_failure = cli.command.runs_remote_command();

@@ -1,12 +1,14 @@
 //! Where printing happens. Nothing else in this crate writes to the standard streams, but a shell's own bytes.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
 
-use super::escape::clean_lines;
+use super::escape::{clean, clean_lines};
 use crate::error::Error;
 use crate::exit;
 
@@ -69,9 +71,15 @@ impl Printer {
         }
     }
 
-    /// clap's own answer: help and version are data, the rest is a usage error.
-    pub(crate) fn grammar(&self, error: &clap::Error, own_failure: bool) -> ExitCode {
-        let _ = error.print();
+    /// clap's own answer to what was typed: help and version are data, the rest is a usage error. It quotes arguments as
+    /// they are, and they may come from elsewhere, as with xargs.
+    pub(crate) fn grammar(&self, error: &clap::Error, typed: &[OsString], own_failure: bool) -> ExitCode {
+        let risky = |arg: &OsString| matches!(clean(&arg.to_string_lossy()), Cow::Owned(_));
+        if error.use_stderr() && typed.iter().any(risky) {
+            self.talk("", "", error.render().to_string().trim_end());
+        } else {
+            let _ = error.print();
+        }
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(exit::DONE),
             _ if own_failure => ExitCode::from(exit::OWN_FAILURE),
