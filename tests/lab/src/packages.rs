@@ -23,7 +23,7 @@ enum Asks {
     StaticBusybox,
 }
 
-const PACKAGES: [(&str, Asks); 9] = [
+const PACKAGES: [(&str, Asks); 10] = [
     ("containerd", Asks::Programs(&["containerd", "ctr"])),
     ("runc", Asks::Programs(&["runc"])),
     ("containernetworking-plugins", Asks::CniPlugins),
@@ -33,6 +33,7 @@ const PACKAGES: [(&str, Asks); 9] = [
     ("iproute2", Asks::Programs(&["ip"])),
     ("openssl", Asks::Programs(&["openssl"])),
     ("util-linux", Asks::Programs(&["unshare", "nsenter", "setsid", "mount"])),
+    ("tmux", Asks::Programs(&["tmux"])),
 ];
 
 /// The PATH with the folders of system programs, for every component.
