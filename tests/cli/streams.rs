@@ -1,0 +1,78 @@
+//! What goes through `oz` in a pipe comes out as it went in, whole, and to its end.
+
+use std::process::{Command, Stdio};
+
+use crate::home::Home;
+use crate::running::Running;
+use crate::stage::{FREE, staged};
+
+/// No two blocks of it are alike: what is lost, doubled or moved shows. Cut to the length that is wanted.
+const MANY: &str = "seq 1 20000000 | head -c 100000000";
+
+fn checksum(shell: &str) -> String {
+    let done = Command::new("sh").args(["-c", &format!("{shell} | sha256sum")]).output().unwrap();
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_out() {
+    staged("out", async |world| {
+        let home = Home::of(world, "alice");
+        let name = world.borrowed(&home);
+        let mut oz = home.command(&["shell", &name, "--", "sh", "-c", MANY]);
+        let mut oz = oz.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let sum = Command::new("sha256sum").stdin(oz.stdout.take().unwrap()).output().unwrap();
+        assert_eq!(oz.wait().unwrap().code(), Some(0));
+        assert_eq!(String::from_utf8(sum.stdout).unwrap(), checksum(MANY));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn twenty_megabytes_in() {
+    staged("in", async |world| {
+        let home = Home::of(world, "alice");
+        let name = world.borrowed(&home);
+        let input: Vec<u8> =
+            (0..20_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let count = home.command(&["shell", &name, "--", "sh", "-c", "cat | wc -c"]);
+        let said = Running::start(count, input.clone()).end();
+        assert_eq!((said.code, said.stdout().trim()), (0, "20000000"), "{said}");
+        // And back, at the same time.
+        let echo = home.command(&["shell", &name, "--", "cat"]);
+        let said = Running::start(echo, input.clone()).end();
+        assert_eq!((said.code, said.bytes.len()), (0, input.len()), "{}", said.stderr);
+        assert!(said.bytes == input, "other bytes came back");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_closed_pipe_is_quiet() {
+    staged("pipe", async |world| {
+        let home = Home::of(world, "alice");
+        let name = world.borrowed(&home);
+        for args in
+            [&["requests"][..], &["requests", "-o", "json"], &["--help"], &["shell", &name, "--", "yes"]]
+        {
+            let said = Running::unread(home.command(args)).end();
+            assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{args:?}: {said}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn standard_error_is_its_own() {
+    staged("stderr", async |world| {
+        let home = Home::of(world, "alice");
+        let both = "i=0; while [ $i -lt 2000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
+        let said = home.oz(&["access-request", FREE, "--rm", "--", "sh", "-c", both]);
+        assert_eq!(said.code, 0, "{said}");
+        let out: String = (0..2000).map(|i| format!("out {i}\n")).collect();
+        assert_eq!(said.stdout(), out);
+        let errors = said.stderr.lines().filter(|line| line.starts_with("err ")).count();
+        assert_eq!(errors, 2000);
+    })
+    .await;
+}
