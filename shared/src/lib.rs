@@ -4,6 +4,7 @@
 pub mod conditions;
 pub mod duration;
 pub mod exec;
+pub mod gate;
 pub mod grant;
 pub mod names;
 pub mod request;

@@ -19,20 +19,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
-
-/// The policies that must be there, each with its bindings.
-pub(crate) const POLICIES: [(&str, &[&str]); 10] = [
-    ("oz-request-create", &["oz-request-create"]),
-    ("oz-request-template", &["oz-request-template-create", "oz-request-template-update"]),
-    ("oz-request-update", &["oz-request-update"]),
-    ("oz-request-delete", &["oz-request-delete"]),
-    ("oz-template", &["oz-template"]),
-    ("oz-guard", &["oz-guard"]),
-    ("oz-sessions", &["oz-sessions"]),
-    ("oz-records", &["oz-records"]),
-    ("oz-connect", &["oz-connect"]),
-    ("oz-controller", &["oz-controller"]),
-];
+use oz_shared::gate::POLICIES;
 
 /// How long a successful probe holds while nothing is seen to change.
 const HOLDS: Duration = Duration::from_secs(300);
