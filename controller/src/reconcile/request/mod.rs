@@ -4,6 +4,7 @@ mod apply;
 mod observe;
 mod plan;
 mod targets;
+mod terms;
 
 #[cfg(test)]
 mod tests;
