@@ -209,6 +209,8 @@ async fn bindings(t: &mut Table<'_>, ns: &Namespace, s1: &str, far: &str) {
     )
     .await;
     t.case("a foreign Role to a pod session", CONTROLLER, "ctl", here(("Role", ROLE), &[session()])).await;
+    t.case("a foreign Role to an oz-n session", CONTROLLER, "ctl", here(("Role", ROLE), &[other()])).await;
+    t.case("another session's Role to an oz-n session", CONTROLLER, "ctl", here(its, &[other()])).await;
     t.case("its Role to its session", Allowed, "ctl", here(its, &[session()])).await;
 }
 

@@ -80,6 +80,21 @@ async fn for_oneself(cast: Cast) {
     )
     .await;
     t.case("finalizer at creation", CREATE, "alice", meta(json!({"finalizers": ["a.b/c"]}))).await;
+    let note = |bytes: usize| json!({"annotations": {"note": "x".repeat(bytes)}});
+    t.case("an annotation of 4 kB", Allowed, "alice", meta(note(4096)).dry()).await;
+    t.case("a longer one", CREATE, "alice", meta(note(4097))).await;
+    let many = |n: usize| (0..n).map(|i| (format!("k{i}"), Value::from("v"))).collect::<Value>();
+    t.case(
+        "16 annotations and labels",
+        Allowed,
+        "alice",
+        meta(json!({"annotations": many(16), "labels": many(16)})).dry(),
+    )
+    .await;
+    t.case("17 annotations", CREATE, "alice", meta(json!({"annotations": many(17)}))).await;
+    t.case("17 labels", CREATE, "alice", meta(json!({"labels": many(17)}))).await;
+    t.case("a name of 63 characters", Allowed, "alice", meta(json!({"name": "n".repeat(63)})).dry()).await;
+    t.case("a name of 64 characters", CREATE, "alice", meta(json!({"name": "n".repeat(64)}))).await;
     let with_status = with(world.request("alice", "rst"), &json!({"status": {"phase": "Active"}}));
     t.case("status at creation is dropped", Allowed, "alice", post(with_status)).await;
     let kept = world.must("admin", Call::get(format!("{all}/rst"))).await;

@@ -60,11 +60,12 @@ async fn prepare(lab: &Lab) -> Result<Child> {
             json!([{"apiGroups": ["ozaccess.io"], "verbs": ["*"],
             "resources": ["accessrequests", "accessrequests/status", "accessrequests/finalizers", "grants"]}]),
         ),
-        // Connects, and makes no pods.
+        // Connects, and neither reads, makes nor evicts pods.
         (
             "connect",
             json!([{"apiGroups": [""], "resources": ["pods/exec", "pods/attach"], "verbs": ["get", "create"]}]),
         ),
+        ("read-pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}])),
         // What later kinds of grant will need of the controller: copies, lent namespaces, people bound by name.
         ("pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]}])),
         (

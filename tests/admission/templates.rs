@@ -28,6 +28,10 @@ async fn templates(cast: Cast) {
     world.until_may("frank", "create", "", "pods/exec", true).await;
     let mut t = Table::new("templates", &world);
     let all = world.templates();
+    let blind = Call::post(&all, template("e1", json!({"exec": exec(&["exec"])})));
+    t.case("frank (may exec, but not read pods) offers exec", TEMPLATE, "frank", blind).await;
+    world.ns.bind("frank-reads", &crate::setup::own("tests-read-pods"), &frank).await.unwrap();
+    world.until_may("frank", "get", "", "pods", true).await;
     let post = |name: &str, spec| Call::post(&all, template(name, spec));
     let offering = |connection: &str| post("e1", json!({"exec": exec(&[connection])}));
     let every = json!({"exec": exec(&["exec", "attach", "portforward", "log"])});
@@ -39,7 +43,12 @@ async fn templates(cast: Cast) {
     t.case("erin offers log", TEMPLATE, "erin", offering("log")).await;
     t.case("erin offers exec, dry run", TEMPLATE, "erin", offering("exec").dry()).await;
     t.case("erin offers shell", TEMPLATE, "erin", post("e1", json!({"shell": {}}))).await;
-    t.case("frank (may exec and attach) offers exec", Allowed, "frank", offering("exec").dry()).await;
+    t.case("frank (may exec, attach and read) offers exec", Allowed, "frank", offering("exec").dry()).await;
+    let mut evicting = exec(&["exec"]);
+    evicting["onEnd"] = json!("Evict");
+    let evicting = |who: &str| post(&format!("evict-{who}"), json!({"exec": evicting.clone()}));
+    t.case("frank has pods evicted", TEMPLATE, "frank", evicting("frank")).await;
+    t.case("dave (admin) has pods evicted", Allowed, "dave", evicting("dave").dry()).await;
     t.case("frank offers shell", TEMPLATE, "frank", post("e1", json!({"shell": {}}))).await;
     t.case("frank offers debug", TEMPLATE, "frank", post("e1", json!({"debug": {}}))).await;
     t.case("dave offers shell", Allowed, "dave", post("sh", json!({"shell": {}})).dry()).await;
