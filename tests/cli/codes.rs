@@ -168,6 +168,39 @@ async fn unreachable() {
 }
 
 #[tokio::test]
+async fn silent() {
+    staged("silent", async |world| {
+        // It accepts, and never answers.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let home = Home::by_way_of(world, "alice", listener.local_addr().unwrap());
+        for args in [
+            &["requests", "--request-timeout", "1s"][..],
+            &["access-request", FREE, "--request-timeout", "1s"],
+        ] {
+            let said = home.oz(args);
+            assert_eq!(said.code, 7, "{args:?}: {said}");
+            assert!(said.stderr.contains("hint: "), "{args:?}: {said}");
+        }
+        drop(listener);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_credential() {
+    staged("credential", async |world| {
+        let home = Home::with(world, "alice", |config| {
+            config["users"][0]["user"] = json!({"token": "not-a-token"});
+        });
+        let said = home.oz(&["requests"]);
+        assert_eq!(said.code, 3, "{said}");
+        assert!(said.stderr.contains("hint: "), "{said}");
+        assert!(!said.stderr.contains("not-a-token"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn not_ready() {
     staged("not-ready", async |world| {
         let home = Home::of(world, "alice");

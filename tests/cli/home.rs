@@ -39,7 +39,8 @@ impl Home {
         })
     }
 
-    fn with(world: &World, who: &str, change: impl FnOnce(&mut Value)) -> Home {
+    /// The same with something else changed in it.
+    pub(crate) fn with(world: &World, who: &str, change: impl FnOnce(&mut Value)) -> Home {
         let text = fs::read_to_string(world.lab.kubeconfig(who)).unwrap();
         let mut config: Value = serde_yaml::from_str(&text).unwrap();
         config["contexts"][0]["context"]["namespace"] = json!(world.ns.name);

@@ -1,8 +1,9 @@
 //! Broken off while it waits: the request is withdrawn, or stays where that was asked for.
 
 use crate::home::Home;
-use crate::stage::{ASKED, staged};
-use crate::terminal::Terminal;
+use crate::proxy::Line;
+use crate::stage::{ASKED, FREE, staged};
+use crate::terminal::{PROMPT, Terminal};
 
 #[tokio::test]
 async fn a_signal_withdraws() {
@@ -52,6 +53,41 @@ async fn control_c_at_the_terminal() {
         terminal.until("Withdrew ");
         assert_eq!(terminal.end(), 130, "{}", terminal.shown().escape_debug());
         world.until_no_requests().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_window_that_is_closed_withdraws() {
+    staged("window", async |world| {
+        let home = Home::of(world, "alice");
+        let mut terminal = Terminal::open(&home, &["access-request", ASKED, "--reason", "INC-1"]);
+        terminal.until("to approve: ");
+        world.only_request().await;
+        let oz = terminal.close();
+        world.until_no_requests().await;
+        oz.until_gone();
+        // In a shell it ends what was to end with the shell.
+        let mut terminal = Terminal::open(&home, &["access-request", FREE, "--rm"]);
+        terminal.until(PROMPT);
+        let name = world.only_request().await.metadata.name.unwrap();
+        let oz = terminal.close();
+        world.until_phase(&name, "Released").await;
+        oz.until_gone();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_does_not_end_the_waiting() {
+    staged("broken", async |world| {
+        let line = Line::to(world);
+        let home = Home::by_way_of(world, "alice", line.address);
+        let (waiting, name) = world.waiting(&home, &["--wait", "ready"]).await;
+        line.disturb();
+        Home::of(world, "bob").must(&["approve", &name, "-y"]);
+        let said = waiting.end();
+        assert_eq!((said.code, said.stdout().trim()), (0, name.as_str()), "{said}");
     })
     .await;
 }

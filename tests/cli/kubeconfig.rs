@@ -144,3 +144,22 @@ async fn the_way_to_the_server_is_kept() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn several_at_once_lose_nothing() {
+    staged("several", async |world| {
+        let home = Home::of(world, "alice");
+        let all: Vec<_> = (0..5).map(|_| home.start(&["access-request", FREE, "--wait", "ready"])).collect();
+        for one in all {
+            let said = one.end();
+            assert_eq!(said.code, 0, "{said}");
+            assert!(!said.stderr.contains("warning"), "{said}");
+        }
+        let contexts = home.contexts();
+        assert_eq!(contexts.len(), 5, "{contexts:?}");
+        for context in &contexts {
+            assert_eq!(home.kubectl(&exec(context, "yes")).stdout(), "yes\n", "{context}");
+        }
+    })
+    .await;
+}

@@ -70,8 +70,9 @@ async fn by_a_revocation() {
 async fn by_its_deadline() {
     staged("deadline", async |world| {
         let alice = Home::of(world, "alice");
-        let name = alice.must(&["access-request", "web", "--duration", "20s", "--wait", "ready"]);
+        let name = alice.must(&["access-request", "web", "--duration", "34s", "--wait", "ready"]);
         let mut terminal = busy(&alice, &name, &[]);
+        terminal.until("this access ends in 30s");
         restored(&mut terminal);
         terminal.until("the access has expired");
         assert_eq!(terminal.end(), 6, "{}", terminal.shown().escape_debug());

@@ -39,6 +39,7 @@ mod hostile;
 mod interrupted;
 mod kubeconfig;
 mod left;
+mod offers;
 mod output;
 mod plugin;
 mod shell;

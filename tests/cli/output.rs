@@ -94,3 +94,21 @@ async fn colour_on_a_terminal_unless_unwanted() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_watch_goes_on() {
+    staged("watch", async |world| {
+        let alice = Home::of(world, "alice");
+        let mut watch = alice.start(&["requests", "-w"]);
+        let first = alice.must(&["access-request", ASKED, "--reason", "INC-1", "--wait", "none"]);
+        watch.until_prints(&first);
+        watch.until_prints("Pending");
+        Home::of(world, "bob").must(&["approve", &first, "-y"]);
+        watch.until_prints("Active");
+        watch.signal("INT");
+        let said = watch.end();
+        assert_eq!((said.code, said.stderr.as_str()), (130, ""), "{said}");
+        assert_eq!(said.stdout().matches("NAME").count(), 1, "one header: {said}");
+    })
+    .await;
+}

@@ -51,6 +51,11 @@ impl Line {
         self.state.cut.store(true, Ordering::SeqCst);
         // The listener waits for one more; then it is closed.
         let _ = TcpStream::connect(self.address);
+        self.disturb();
+    }
+
+    /// Breaks every connection; new ones can be made.
+    pub(crate) fn disturb(&self) {
         for stream in self.state.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }

@@ -64,6 +64,15 @@ impl Running {
         running
     }
 
+    /// Starts it with a standard input that never ends. Keep what is given beside it for as long.
+    pub(crate) fn waiting_for_input(mut command: Command) -> (Running, std::process::ChildStdin) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = Running::spawn_plain(command);
+        let input = running.child.stdin.take().unwrap();
+        running.collect();
+        (running, input)
+    }
+
     fn spawn_plain(mut command: Command) -> Running {
         let words = format!("{command:?}");
         let child = command.spawn().unwrap_or_else(|error| panic!("failed to start {words}: {error}"));
@@ -89,9 +98,20 @@ impl Running {
 
     /// Waits until standard error holds this.
     pub(crate) fn until_says(&mut self, text: &str) -> String {
+        let stderr = Arc::clone(&self.stderr);
+        self.until_holds(&stderr, text)
+    }
+
+    /// Waits until standard output holds this.
+    pub(crate) fn until_prints(&mut self, text: &str) -> String {
+        let stdout = Arc::clone(&self.stdout);
+        self.until_holds(&stdout, text)
+    }
+
+    fn until_holds(&mut self, collected: &Collected, text: &str) -> String {
         let start = Instant::now();
         loop {
-            let said = lossy(&self.stderr);
+            let said = lossy(collected);
             if said.contains(text) {
                 return said;
             }

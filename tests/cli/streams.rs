@@ -76,3 +76,38 @@ async fn standard_error_is_its_own() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_end_of_the_command_is_the_end() {
+    staged("early", async |world| {
+        let home = Home::of(world, "alice");
+        let name = world.borrowed(&home);
+        // Whatever was not read. Only little: of what fills the connection, as megabytes do, the API server loses the end of
+        // the command, for kubectl too.
+        let head = home.command(&["shell", &name, "--", "head", "-c", "5"]);
+        let said = Running::start(head, b"0123456789".repeat(1_000)).end();
+        assert_eq!((said.code, said.stdout().as_str()), (0, "01234"), "{said}");
+        // And whatever might still be typed.
+        let (running, input) =
+            Running::waiting_for_input(home.command(&["shell", &name, "--", "sh", "-c", "exit 4"]));
+        let said = running.end();
+        drop(input);
+        assert_eq!(said.code, 4, "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_script_into_the_shell() {
+    staged("script", async |world| {
+        let home = Home::of(world, "alice");
+        let shell = home.command(&["access-request", FREE]);
+        let said = Running::start(shell, b"echo one\necho two >&2\nexit 3\n".to_vec()).end();
+        assert_eq!((said.code, said.stdout().as_str()), (3, "one\n"), "{said}");
+        assert!(said.stderr.lines().any(|line| line == "two"), "{said}");
+        // Without a terminal here there is none there.
+        let name = world.only_request().await.metadata.name.unwrap();
+        assert_eq!(home.oz(&["shell", &name, "--", "sh", "-c", "test -t 0 || test -t 1"]).code, 1);
+    })
+    .await;
+}

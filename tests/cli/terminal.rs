@@ -120,14 +120,26 @@ impl Terminal {
 
     /// Sends `oz` a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let shell = self.child.process_id().unwrap();
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-        signal(children.trim().parse().unwrap(), name);
+        signal(self.oz(), name);
     }
 
     /// Is the terminal raw?
     pub(crate) fn is_raw(&self) -> bool {
         settings(self.master.as_ref()) != self.before
+    }
+
+    /// Closes the window: the terminal is gone, for the shell and for `oz`.
+    pub(crate) fn close(mut self) -> Orphan {
+        let oz = self.oz();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Orphan(oz)
+    }
+
+    fn oz(&self) -> u32 {
+        let shell = self.child.process_id().unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        children.trim().parse().unwrap()
     }
 
     /// Waits for the end of `oz`: its exit code, having checked that the terminal is as it was before.
@@ -136,6 +148,25 @@ impl Terminal {
         let code = self.until(")");
         assert_eq!(settings(self.master.as_ref()), self.before, "the terminal's settings");
         code.trim_end_matches(')').parse().unwrap()
+    }
+}
+
+/// An `oz` whose terminal is gone.
+pub(crate) struct Orphan(u32);
+
+impl Orphan {
+    /// Waits until it has ended.
+    pub(crate) fn until_gone(&self) {
+        let start = Instant::now();
+        let is_there = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+            // One that nobody has asked for its end is a Z.
+            status.contains("(oz)") && !status.contains(") Z ")
+        };
+        while is_there() {
+            assert!(start.elapsed() < LIMIT, "oz does not end without its terminal");
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
