@@ -130,7 +130,7 @@ mod tests {
     fn answers_narrow_the_offset_and_a_set_clock_starts_anew() {
         let clock = ServerClock::default();
         clock.learn(at(1_000_000), at(1_000_100), at(1_030_000));
-        clock.learn(at(1_000_900), at(1_001_000), at(1_031_000));
+        clock.learn(at(1_000_900), at(1_001_000), at(1_030_000));
         let skew = clock.skew().as_millis();
         assert!((29_990..=30_100).contains(&skew), "{skew}");
         clock.learn(at(2_000_000), at(2_000_010), at(1_990_000));
