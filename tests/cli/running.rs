@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 
 /// What it had said when it ended.
 pub(crate) struct Said {
-    /// The exit code; a signal that ended it as a shell says it, and negative.
+    /// The exit code; where a signal ended it, that signal's number, negative.
     pub(crate) code: i32,
     /// Standard output.
     pub(crate) bytes: Vec<u8>,
@@ -49,45 +49,37 @@ impl fmt::Display for Said {
 }
 
 impl Running {
-    /// Starts it with this to read on standard input. Where `command` already has a standard output, that stays.
-    pub(crate) fn start(mut command: Command, input: Vec<u8>) -> Running {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running::spawn(command, Some(input))
+    /// Starts it with this to read on standard input.
+    pub(crate) fn start(command: Command, input: Vec<u8>) -> Running {
+        let (running, mut stdin) = Running::waiting_for_input(command);
+        // Whoever ends without reading everything is no failure here.
+        std::thread::spawn(move || drop(stdin.write_all(&input)));
+        running
     }
 
     /// Starts it with nobody who reads its standard output.
     pub(crate) fn unread(mut command: Command) -> Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut running = Running::spawn_plain(command);
+        let mut running = Running::spawn(command);
         drop(running.child.stdout.take());
         running.collect();
         running
     }
 
     /// Starts it with a standard input that never ends. Keep what is given beside it for as long.
-    pub(crate) fn waiting_for_input(mut command: Command) -> (Running, std::process::ChildStdin) {
+    pub(crate) fn waiting_for_input(mut command: Command) -> (Running, ChildStdin) {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut running = Running::spawn_plain(command);
+        let mut running = Running::spawn(command);
         let input = running.child.stdin.take().unwrap();
         running.collect();
         (running, input)
     }
 
-    fn spawn_plain(mut command: Command) -> Running {
+    fn spawn(mut command: Command) -> Running {
         let words = format!("{command:?}");
         let child = command.spawn().unwrap_or_else(|error| panic!("failed to start {words}: {error}"));
         let (stdout, stderr) = (Collected::default(), Collected::default());
         Running { child, words, stdout, stderr, readers: Vec::new() }
-    }
-
-    fn spawn(command: Command, input: Option<Vec<u8>>) -> Running {
-        let mut running = Running::spawn_plain(command);
-        if let (Some(mut stdin), Some(input)) = (running.child.stdin.take(), input) {
-            // Whoever ends without reading everything is no failure here.
-            std::thread::spawn(move || drop(stdin.write_all(&input)));
-        }
-        running.collect();
-        running
     }
 
     fn collect(&mut self) {
