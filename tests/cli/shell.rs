@@ -25,7 +25,8 @@ async fn size_keys_and_end() {
         .await
         .unwrap();
         // Ctrl-C is the remote program's: it ends, the shell does not, and `oz` does not.
-        terminal.send("echo wai''ts; sleep 1000\r");
+        // It says so itself, once it is in the foreground.
+        terminal.send("sh -c \"echo wai''ts; exec sleep 1000\"\r");
         terminal.until("waits");
         terminal.send("\x03");
         terminal.until(PROMPT);

@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -54,14 +55,21 @@ impl Lock {
         let mut holder = (None, start);
         let mut pause = PAUSES.0;
         loop {
-            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
-                Ok(file) => {
-                    if let Some(lock) = Self::sign(path, file) {
-                        return Ok(lock);
+            match Self::born_signed(path) {
+                Ok(lock) => return Ok(lock),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                // Not here: then as any other tool does, which leaves a moment in which a killed one is not known as ours.
+                Err(_) => {
+                    match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
+                        Ok(file) => {
+                            if let Some(lock) = Self::sign(path, file) {
+                                return Ok(lock);
+                            }
+                        }
+                        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                        Err(error) => return Err(refused(error, path)),
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(refused(error, path)),
             }
             // Gone in the meantime is as good as free.
             if let Ok(found) = fs::symlink_metadata(path)
@@ -87,6 +95,24 @@ impl Lock {
                 return Err(Refused::Error(Error::Busy(kubeconfig.to_owned())));
             }
         }
+    }
+
+    /// A lock file that is signed and locked before it has a name, so that at no moment it could be taken for a stranger's.
+    fn born_signed(path: &Path) -> std::io::Result<Self> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::tempfile_in(folder)?;
+        file.try_lock()?;
+        file.write_all(SIGNATURE)?;
+        writeln!(file, "{}", std::process::id())?;
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::linkat(
+            rustix::fs::CWD,
+            nameless,
+            rustix::fs::CWD,
+            path,
+            rustix::fs::AtFlags::SYMLINK_FOLLOW,
+        )?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Makes a fresh lock file known as ours. None if it was taken away before that.
