@@ -194,10 +194,7 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
                 lines.push(format!("exec into pod {name}, {place}, any command"));
             }
             Connection::Exec => {
-                lines.push(format!(
-                    "exec into pod {name}, {place}, one of {} commands:",
-                    access.commands.len()
-                ));
+                lines.push(format!("exec into pod {name}, {place}, only:"));
                 lines.extend(access.commands.iter().map(|argv| format!("  {}", quoted(argv))));
             }
             Connection::Attach => lines.push(format!("attach to pod {name}, {place}")),
