@@ -1,15 +1,11 @@
 //! Names, labels and marks that more than one part must agree on. The admission policies spell the same strings.
 
-use crate::grant::Grant;
-
 /// The controller's own namespace.
 pub const SYSTEM_NAMESPACE: &str = "oz-system";
 /// Where session accounts live, and nothing else.
 pub const SESSIONS_NAMESPACE: &str = "oz-sessions";
 /// The controller as the API server knows it.
 pub const CONTROLLER_USERNAME: &str = "system:serviceaccount:oz-system:oz-controller";
-/// The prefix of every session's username.
-pub const SESSION_USERNAME_PREFIX: &str = "system:serviceaccount:oz-sessions:";
 /// Carried by all that a grant made; its value is the grant's name. The guard policy holds it.
 pub const GRANT_LABEL: &str = "ozaccess.io/grant";
 /// Ends each message of the gate's policies: which revision refused.
@@ -57,12 +53,6 @@ pub fn account_name(grant: &str, deadline: jiff::Timestamp) -> String {
 #[must_use]
 pub fn is_reserved_namespace(namespace: &str) -> bool {
     namespace == SYSTEM_NAMESPACE || namespace == SESSIONS_NAMESPACE || namespace.starts_with("kube-")
-}
-
-/// The username under which a grant's session acts, or none where it has no account.
-#[must_use]
-pub fn session_username(grant: &Grant) -> Option<String> {
-    (!grant.spec.account.is_empty()).then(|| format!("{SESSION_USERNAME_PREFIX}{}", grant.spec.account))
 }
 
 #[cfg(test)]

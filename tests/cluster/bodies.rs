@@ -1,27 +1,8 @@
 //! The objects that the tests send.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use support::User;
-
-/// `onto` with the fields of `changes`, deep; null removes.
-pub(crate) fn with(mut onto: Value, changes: &Value) -> Value {
-    merge(&mut onto, changes);
-    onto
-}
-
-fn merge(onto: &mut Value, changes: &Value) {
-    let (Value::Object(onto), Value::Object(changes)) = (&mut *onto, changes) else {
-        *onto = changes.clone();
-        return;
-    };
-    for (key, change) in changes {
-        if change.is_null() {
-            onto.remove(key);
-        } else {
-            merge(onto.entry(key.clone()).or_insert_with(|| Value::Object(Map::new())), change);
-        }
-    }
-}
+pub(crate) use support::with;
 
 /// A template that lends exec into the pods `app=web` for half an hour to whoever may ask; `spec` goes over that.
 pub(crate) fn template(name: &str, spec: Value) -> Value {

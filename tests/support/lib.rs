@@ -8,6 +8,7 @@ pub mod http;
 pub mod identity;
 pub mod lab;
 pub mod namespace;
+pub mod objects;
 pub mod refusal;
 pub mod rights;
 pub mod wait;
@@ -17,6 +18,7 @@ pub use http::{Answer, Call};
 pub use identity::{Identity, User};
 pub use lab::Lab;
 pub use namespace::Namespace;
+pub use objects::with;
 pub use refusal::Outcome;
 pub use wait::eventually;
 

@@ -7,7 +7,7 @@ pub(crate) mod request;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt as _};
@@ -52,6 +52,11 @@ impl<T> Doing<T> for kube::Result<T> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|source| Error::Api { doing, source })
     }
+}
+
+/// `t + d`, at the end of time where that overflows.
+pub(crate) fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
+    t.checked_add(d).unwrap_or(Timestamp::MAX)
 }
 
 /// When a pass is to be made again without anything having changed.

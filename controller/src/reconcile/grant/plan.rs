@@ -10,6 +10,7 @@ use oz_shared::{Grant, GrantStatus};
 
 use super::observe::{Observed, RequestFacts};
 use crate::children::{self, Child, Found, Kind};
+use crate::reconcile::later;
 use crate::report::Note;
 
 /// How long a grant may take to be made: what fails is tried again this long.
@@ -200,8 +201,4 @@ fn reports(grant: &Grant, condition: &str) -> bool {
 
 fn changed(grant: &Grant, status: GrantStatus) -> Option<GrantStatus> {
     (grant.status.as_ref() != Some(&status)).then_some(status)
-}
-
-fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
-    t.checked_add(d).unwrap_or(Timestamp::MAX)
 }

@@ -12,6 +12,7 @@ use super::observe::{Deciding, Observed};
 use super::terms::{NoPod, approvals, bounds, grant, offer};
 use crate::gate;
 use crate::reconcile::grant::told;
+use crate::reconcile::later;
 use crate::report::Note;
 
 /// How long a record stays where no template says so any more.
@@ -73,8 +74,8 @@ fn held(request: &AccessRequest, grant: &Grant, now: Timestamp) -> Plan {
     if let Some(ended) = conditions::get(reported, ENDED).filter(|c| c.status == "True") {
         let phase = phase_after(&ended.reason);
         let mut status = following(request, grant, now);
-        let reason = reason_word(&ended.reason);
-        finish(&mut status, request, phase, reason, &ended.message, Some(&grant.spec.terms.history_ttl), now);
+        let history = Some(grant.spec.terms.history_ttl.as_str());
+        finish(&mut status, request, phase, &ended.reason, &ended.message, history, now);
         return written(request, status, None);
     }
     let mut status = following(request, grant, now);
@@ -124,19 +125,6 @@ fn phase_after(reason: &str) -> Phase {
         "Released" | "Deleted" => Phase::Released,
         "Denied" => Phase::Denied,
         _ => Phase::Failed,
-    }
-}
-
-fn reason_word(reason: &str) -> &'static str {
-    match reason {
-        "Expired" => "Expired",
-        "Released" => "Released",
-        "Denied" => "Denied",
-        "Deleted" => "Deleted",
-        "PodGone" => "PodGone",
-        "PartMissing" => "PartMissing",
-        "NotMade" => "NotMade",
-        _ => "Ended",
     }
 }
 
@@ -323,9 +311,4 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
             now,
         ))),
     }
-}
-
-/// `t + d`, at the end of time where that overflows.
-pub(super) fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
-    t.checked_add(d).unwrap_or(Timestamp::MAX)
 }

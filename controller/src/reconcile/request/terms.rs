@@ -11,8 +11,8 @@ use oz_shared::request::{Decision, TemplatePin, Verdict};
 use oz_shared::template::{ExecAccess, ReasonPolicy};
 use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, duration, exec};
 
-use super::plan::later;
 use super::targets::{NoTarget, Target};
+use crate::reconcile::later;
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
 pub(super) fn bounds(
