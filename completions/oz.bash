@@ -129,7 +129,7 @@ _oz() {
             return 0
             ;;
         oz__subcmd__access__subcmd__request)
-            opts="-o -n -h --pod --container --duration --reason --wait --timeout --keep --output --rm --no-kubeconfig --use-context --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-m -c -o -n -h --pod --container --memory --cpu --node --image --duration --reason --wait --timeout --keep --output --rm --no-kubeconfig --use-context --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,6 +140,30 @@ _oz() {
                     return 0
                     ;;
                 --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

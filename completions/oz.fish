@@ -53,6 +53,10 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "completion" -d 'Print the com
 complete -c oz -n "__fish_oz_needs_command" -f -a "version" -d 'Print the version of this program'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l pod -d 'The pod that is meant, instead of a ready one' -r
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l container -d 'The container that is meant' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -s m -l memory -d 'Memory for the copy of the pod: 128Mi' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -s c -l cpu -d 'Cores for the copy of the pod: 2, 500m' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l node -d 'The node for the copy of a DaemonSet\'s pod' -r
+complete -c oz -n "__fish_oz_using_subcommand access-request" -l image -d 'The image of the debugging container, one that the template offers' -r
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l duration -d 'For how long, from the approval on: 45m, 1h30m, 2d' -r
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l reason -d 'Why, for those who decide and those who read later' -r
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l wait -d 'Wait for this and stop there, without a shell' -r -f -a "none\t'Once it is asked for'

@@ -56,6 +56,12 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
         'oz;access-request' {
             [CompletionResult]::new('--pod', '--pod', [CompletionResultType]::ParameterName, 'The pod that is meant, instead of a ready one')
             [CompletionResult]::new('--container', '--container', [CompletionResultType]::ParameterName, 'The container that is meant')
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Memory for the copy of the pod: 128Mi')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Memory for the copy of the pod: 128Mi')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Cores for the copy of the pod: 2, 500m')
+            [CompletionResult]::new('--cpu', '--cpu', [CompletionResultType]::ParameterName, 'Cores for the copy of the pod: 2, 500m')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'The node for the copy of a DaemonSet''s pod')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'The image of the debugging container, one that the template offers')
             [CompletionResult]::new('--duration', '--duration', [CompletionResultType]::ParameterName, 'For how long, from the approval on: 45m, 1h30m, 2d')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for those who decide and those who read later')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait for this and stop there, without a shell')

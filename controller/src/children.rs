@@ -12,6 +12,8 @@ use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::Grant;
+use oz_shared::copy::{self, Source};
+use oz_shared::grant::CopyTerms;
 use oz_shared::names::{GRANT_LABEL, SESSIONS_NAMESPACE};
 use serde_json::{Value, json};
 
@@ -76,8 +78,32 @@ impl Found {
     }
 }
 
-/// Everything that `grant` is made of. Roles come before the bindings that need them.
+/// Everything that `grant` is made of, its pod apart. Roles come before the bindings that need them.
 pub(crate) fn of(grant: &Grant) -> Vec<Child> {
+    let spec = &grant.spec;
+    let role = spec.role.iter().map(|role| {
+        let subject = if spec.account.is_empty() { holder(grant) } else { session(grant) };
+        let role_ref = json!({"apiGroup": RBAC, "kind": role.kind, "name": role.name});
+        let name = if spec.account.is_empty() { grant.name_any() } else { spec.account.clone() };
+        let fields = json!({"subjects": subject, "roleRef": role_ref});
+        let body = body(Kind::RoleBinding, &role.namespace, &name, grant, fields);
+        Child { kind: Kind::RoleBinding, namespace: role.namespace.clone(), name, body }
+    });
+    if spec.account.is_empty() { role.collect() } else { of_session(grant).into_iter().chain(role).collect() }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+fn holder(grant: &Grant) -> Value {
+    json!([{"kind": "User", "apiGroup": RBAC, "name": grant.spec.holder.username}])
+}
+
+fn session(grant: &Grant) -> Value {
+    json!([{"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": grant.spec.account}])
+}
+
+/// The session's account, its holder's right to mint for it, and what it may do by Roles of its own.
+fn of_session(grant: &Grant) -> Vec<Child> {
     let spec = &grant.spec;
     let account = &spec.account;
     let mint = json!([
@@ -85,10 +111,7 @@ pub(crate) fn of(grant: &Grant) -> Vec<Child> {
         {"apiGroups": ["ozaccess.io"], "resources": ["sessions"],
          "resourceNames": [format!("{account}/{}", spec.holder.uid)], "verbs": ["mint"]},
     ]);
-    let holder =
-        json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": spec.holder.username}]);
-    let session = json!([{"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": account}]);
-    let role_ref = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account});
+    let role_ref = json!({"apiGroup": RBAC, "kind": "Role", "name": account});
 
     let child = |kind, namespace: &str, fields: Value| Child {
         kind,
@@ -106,13 +129,13 @@ pub(crate) fn of(grant: &Grant) -> Vec<Child> {
     children.push(child(
         Kind::RoleBinding,
         SESSIONS_NAMESPACE,
-        json!({"subjects": holder, "roleRef": role_ref}),
+        json!({"subjects": holder(grant), "roleRef": role_ref}),
     ));
     for access in &spec.access {
         children.push(child(
             Kind::RoleBinding,
             &access.namespace,
-            json!({"subjects": session, "roleRef": role_ref}),
+            json!({"subjects": session(grant), "roleRef": role_ref}),
         ));
     }
     children
@@ -120,23 +143,39 @@ pub(crate) fn of(grant: &Grant) -> Vec<Child> {
 
 fn body(kind: Kind, namespace: &str, name: &str, grant: &Grant, fields: Value) -> Value {
     let resource = kind.resource();
-    let grant_name = grant.name_any();
-    let mut body = json!({
-        "apiVersion": resource.api_version, "kind": resource.kind,
-        "metadata": {
-            "name": name, "namespace": namespace,
-            "labels": {GRANT_LABEL: grant_name, "app.kubernetes.io/managed-by": "oz"},
-            "annotations": {"ozaccess.io/request": format!("{}/{}", grant.spec.request.namespace, grant.spec.request.name)},
-            "ownerReferences": [{
-                "apiVersion": Grant::api_version(&()), "kind": Grant::kind(&()),
-                "name": grant_name, "uid": grant.uid(),
-            }],
-        },
-    });
+    let mut body = json!({"apiVersion": resource.api_version, "kind": resource.kind});
+    mark(&mut body, namespace, name, grant);
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
         body.extend(fields);
     }
     body
+}
+
+/// The metadata of everything that a grant makes: whose it is, by label and by owner.
+fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
+    let metadata = &mut object["metadata"];
+    metadata["name"] = json!(name);
+    metadata["namespace"] = json!(namespace);
+    metadata["labels"][GRANT_LABEL] = json!(grant.name_any());
+    metadata["labels"]["app.kubernetes.io/managed-by"] = json!("oz");
+    let request = &grant.spec.request;
+    metadata["annotations"]["ozaccess.io/request"] = json!(format!("{}/{}", request.namespace, request.name));
+    // As its controller, so that none other adopts it.
+    metadata["ownerReferences"] = json!([{
+        "apiVersion": Grant::api_version(&()), "kind": Grant::kind(&()), "controller": true,
+        "name": grant.name_any(), "uid": grant.uid(),
+    }]);
+}
+
+/// The copy that the grant rests on, as it is made of the workload's present pod template.
+///
+/// # Errors
+/// The workload has become another, so that the template's terms do not fit it any more.
+pub(crate) fn copied_pod(grant: &Grant, terms: &CopyTerms, source: &Source) -> Result<Value, copy::Misfit> {
+    let copied = copy::copy(&terms.shell, &terms.asked, source)?;
+    let mut pod = copied.pod(terms.seconds);
+    mark(&mut pod, &terms.namespace, &terms.name, grant);
+    Ok(pod)
 }
 
 /// The labelled objects of the whole cluster, as metadata, kept current by watches.

@@ -1,5 +1,5 @@
-//! Notices at once when a pod that a grant rests on goes or is replaced: one metadata watch in each namespace that has
-//! such a grant, nothing of it kept.
+//! Notices at once when a pod that a grant rests on goes or is replaced, and when one that was made or added to for a
+//! grant starts or ends: one metadata watch in each namespace that has such a grant, nothing of it kept.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,8 +24,11 @@ pub(crate) async fn run(
 ) {
     let mut watches: HashMap<String, AbortOnDropHandle<()>> = HashMap::new();
     loop {
-        let wanted: HashSet<String> =
-            grants.state().iter().flat_map(|g| g.spec.pods.iter().map(|p| p.namespace.clone())).collect();
+        let wanted: HashSet<String> = grants
+            .state()
+            .iter()
+            .flat_map(|g| rests_on(g).map(|p| p.0.to_owned()).collect::<Vec<_>>())
+            .collect();
         watches.retain(|namespace, _| wanted.contains(namespace));
         for namespace in wanted {
             watches.entry(namespace.clone()).or_insert_with(|| {
@@ -52,18 +55,26 @@ async fn watch(client: Client, namespace: String, grants: Store<Grant>, triggers
     }
 }
 
-/// Does this event say that one of the grant's pods is gone or another? After an interruption any of them may be.
+/// The pods that a grant rests on, by namespace and name, with the uid where that is known.
+fn rests_on(grant: &Grant) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+    let there = grant.spec.pods.iter().map(|p| (p.namespace.as_str(), p.name.as_str(), Some(p.uid.as_str())));
+    there.chain(grant.spec.copy.iter().map(|c| (c.namespace.as_str(), c.name.as_str(), None)))
+}
+
+/// Does this event tell something of one of the grant's pods? After an interruption any of them may be another. Of a pod
+/// that was made or added to for the grant each change counts.
 fn is_concerned(
     grant: &Grant,
     namespace: &str,
     event: &watcher::Result<Event<PartialObjectMeta<Pod>>>,
 ) -> bool {
-    let mut pods = grant.spec.pods.iter().filter(|p| p.namespace == namespace);
+    let mut pods = rests_on(grant).filter(|(ns, ..)| *ns == namespace);
     match event {
-        Ok(Event::Delete(pod)) => pods.any(|p| p.name == pod.name_any()),
-        Ok(Event::Apply(pod) | Event::InitApply(pod)) => {
-            pods.any(|p| p.name == pod.name_any() && pod.uid().as_deref() != Some(&p.uid))
-        }
+        Ok(Event::Delete(pod)) => pods.any(|(_, name, _)| name == pod.name_any()),
+        Ok(Event::Apply(pod) | Event::InitApply(pod)) => pods.any(|(_, name, uid)| {
+            let followed = uid.is_none() || grant.spec.debug.is_some() || pod.uid().as_deref() != uid;
+            name == pod.name_any() && followed
+        }),
         Ok(Event::InitDone) => pods.next().is_some(),
         Ok(Event::Init) | Err(_) => false,
     }

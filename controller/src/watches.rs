@@ -5,7 +5,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Resource, ResourceExt as _};
-use oz_shared::names::{SessionKind, grant_name};
+use oz_shared::names::grant_name;
 use oz_shared::{AccessRequest, Grant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -42,7 +42,7 @@ impl Triggers {
         match event {
             Event::Apply(request) | Event::Delete(request) => {
                 let _ = self.to_requests.send(ObjectRef::from_obj(request));
-                let grant = grant_name(SessionKind::Pods, &request.uid().unwrap_or_default());
+                let grant = grant_name(&request.uid().unwrap_or_default());
                 let _ = self.to_grants.send(ObjectRef::new(&grant));
             }
             Event::InitDone => self.everything(),

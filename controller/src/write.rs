@@ -1,6 +1,7 @@
 //! The only calls that change anything in the cluster. Each passes a fault point, carries the controller's name as field
 //! manager, and where it takes something away names it by uid.
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -9,12 +10,12 @@ use oz_shared::FIELD_MANAGER;
 use oz_shared::grant::PodRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault;
 
 /// Writes `object` by server-side apply, creating it where it is not there.
-pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &serde_json::Value) -> kube::Result<K>
+pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &Value) -> kube::Result<K>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -30,6 +31,28 @@ where
     fault::before_write();
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     api.create(&params, object).await
+}
+
+/// Creates a pod given as JSON, so that nothing unknown to this version is lost on the way; an existing one is an error
+/// (409).
+pub(crate) async fn create_pod(client: &Client, pod: &Value) -> kube::Result<Pod> {
+    fault::before_write();
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let url = format!("{}?fieldManager={FIELD_MANAGER}", Pod::url_path(&(), Some(namespace)));
+    let request = ::http::Request::post(url)
+        .header(::http::header::CONTENT_TYPE, "application/json")
+        .body(pod.to_string().into_bytes())
+        .map_err(kube::Error::HttpError)?;
+    client.request(request).await
+}
+
+/// Puts an ephemeral container into the pod with this uid; another pod of that name is an error (409).
+pub(crate) async fn add_container(client: &Client, pod: &PodRef, container: &Value) -> kube::Result<Pod> {
+    fault::before_write();
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = json!({"metadata": {"uid": pod.uid}, "spec": {"ephemeralContainers": [container]}});
+    api.patch_subresource("ephemeralcontainers", &pod.name, &params, &Patch::Strategic(&patch)).await
 }
 
 /// Replaces the status of the object that was read. If its status has become another in the meantime, that is an error

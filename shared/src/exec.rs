@@ -68,11 +68,39 @@ pub struct Offer {
     pub container: String,
 }
 
+/// Which connections, into which containers, with which commands. No container or command named: any.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways<'a> {
+    /// The connections.
+    pub connections: &'a [Connection],
+    /// The containers that may be entered.
+    pub containers: &'a [String],
+    /// The commands that may be run by `exec`, each with exactly these arguments.
+    pub commands: &'a [Vec<String>],
+}
+
 /// What `access` lends on `pod`, narrowed to `container` unless that is empty.
 ///
 /// # Errors
 /// When the container is not offered or not there, or when the rules would not fit a Role.
 pub fn offer(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Offer, Misfit> {
+    let ways =
+        Ways { connections: &access.connections, containers: &access.containers, commands: &access.commands };
+    let mut offer = lend(ways, pod, container)?;
+    if access.connections != [Connection::Log] {
+        offer.words.push(match access.on_end {
+            OnEnd::Leave => "an open stream, or a process left in the pod, is not cut at the end".to_owned(),
+            OnEnd::Evict => "at the end the pod is evicted".to_owned(),
+        });
+    }
+    Ok(offer)
+}
+
+/// What is lent on `pod` by these ways, narrowed to `container` unless that is empty.
+///
+/// # Errors
+/// When the container is not offered or not there, or when the rules would not fit a Role.
+pub fn lend(access: Ways<'_>, pod: &Pod, container: &str) -> Result<Offer, Misfit> {
     let entered = containers(access, pod, container)?;
     let has = |c: Connection| access.connections.contains(&c);
     let name = pod.name.as_str();
@@ -113,7 +141,7 @@ pub fn offer(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Offer, M
 }
 
 /// The containers that may be entered, or none for any.
-fn containers(access: &ExecAccess, pod: &Pod, container: &str) -> Result<Option<Vec<String>>, Misfit> {
+fn containers(access: Ways<'_>, pod: &Pod, container: &str) -> Result<Option<Vec<String>>, Misfit> {
     if !container.is_empty() {
         if !access.containers.is_empty() && !access.containers.iter().any(|c| c == container) {
             return Err(Misfit::NotOffered(container.to_owned()));
@@ -142,7 +170,7 @@ fn any_command(pod: &Pod, entered: Option<&[String]>) -> Vec<String> {
     }
 }
 
-fn exec_names(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Result<Vec<String>, Misfit> {
+fn exec_names(access: Ways<'_>, pod: &Pod, entered: Option<&[String]>) -> Result<Vec<String>, Misfit> {
     if access.commands.is_empty() {
         return Ok(any_command(pod, entered));
     }
@@ -180,7 +208,7 @@ fn rule(group: &str, resources: &[&str], names: &[String], verbs: &[&str]) -> Po
     }
 }
 
-fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<String> {
+fn words(access: Ways<'_>, pod: &Pod, entered: Option<&[String]>) -> Vec<String> {
     let name = &pod.name;
     let place = match entered {
         None => "any container".to_owned(),
@@ -188,7 +216,7 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
         Some(list) => format!("containers {}", list.join(", ")),
     };
     let mut lines = Vec::new();
-    for connection in &access.connections {
+    for connection in access.connections {
         match connection {
             Connection::Exec if access.commands.is_empty() => {
                 lines.push(format!("exec into pod {name}, {place}, any command"));
@@ -207,12 +235,6 @@ fn words(access: &ExecAccess, pod: &Pod, entered: Option<&[String]>) -> Vec<Stri
         lines.push(format!(
             "the pod's own token (service account {account}) can be read inside, and outlives the loan"
         ));
-    }
-    if access.connections != [Connection::Log] {
-        lines.push(match access.on_end {
-            OnEnd::Leave => "an open stream, or a process left in the pod, is not cut at the end".to_owned(),
-            OnEnd::Evict => "at the end the pod is evicted".to_owned(),
-        });
     }
     lines
 }

@@ -7,9 +7,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::copy::Asked;
 use crate::request::TemplatePin;
 use crate::schema::rules;
-use crate::template::OnEnd;
+use crate::template::{OnEnd, RoleKind, ShellAccess};
 
 /// What is lent, to whom and until when. It owns what was made for it, so deleting it ends the access by itself.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,15 @@ pub struct GrantSpec {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub pods: Vec<PodRef>,
+    /// The copy of a workload's pod that is made for it: when that is gone, the grant ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyTerms>,
+    /// The debugging container that is put into its pod: when that has ended, the grant ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug: Option<DebugTerms>,
+    /// The role that is bound for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleTerms>,
     /// The same in words.
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(max = 2048)))]
@@ -127,6 +137,62 @@ pub struct PodRef {
     pub container: String,
 }
 
+/// The copy of a workload's pod, as it is to be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyTerms {
+    /// Its namespace.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The container to enter.
+    #[schemars(length(min = 1, max = 63))]
+    pub container: String,
+    /// The uid of the workload: another one of its name is not copied.
+    #[schemars(length(min = 1, max = 64))]
+    pub workload_uid: String,
+    /// How long it runs, in seconds from its start.
+    pub seconds: i64,
+    /// When it must be running.
+    pub start_by: Time,
+    /// What the request asks of it.
+    pub asked: Asked,
+    /// The template's own terms.
+    pub shell: ShellAccess,
+}
+
+/// The debugging container, as it is put into the grant's pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DebugTerms {
+    /// How long it is lent, in seconds from its start.
+    pub seconds: i64,
+    /// When it must be running.
+    pub start_by: Time,
+    /// The ephemeral container.
+    #[schemars(schema_with = "ephemeral_container")]
+    pub container: serde_json::Value,
+}
+
+fn ephemeral_container(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// A role that is bound, not copied: it is lent as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleTerms {
+    /// The namespace in which it is bound.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// `Role` or `ClusterRole`.
+    pub kind: RoleKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
 /// The terms of the loan, copied when it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -158,10 +224,31 @@ pub struct TemplateTerms {
 
 /// How the grant stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct GrantStatus {
+    /// The copy, once it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<PodRef>,
+    /// When the copy ends by itself, once it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Time>,
     /// Ready: everything was made. Nothing is ever made again after that. Ended: everything was taken back, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+impl Grant {
+    /// The pods that it rests on: those that were there, and the copy once it is.
+    pub fn pods(&self) -> impl Iterator<Item = &PodRef> {
+        self.spec.pods.iter().chain(self.status.iter().filter_map(|s| s.copy.as_ref()))
+    }
+
+    /// When it ends by itself: as was fixed at approval, or when its copy does.
+    #[must_use]
+    pub fn deadline(&self) -> jiff::Timestamp {
+        let copy = self.status.as_ref().and_then(|s| s.ends_at.as_ref()).map(|t| t.0);
+        copy.map_or(self.spec.expires_at.0, |end| end.min(self.spec.expires_at.0))
+    }
 }

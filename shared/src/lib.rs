@@ -1,12 +1,16 @@
 //! The contract between Oz's parts: the API types of group `ozaccess.io`, the names and labels that admission policies
-//! rely on, durations, and what an `exec` template lends. No client, no runtime and no clock: time is passed in.
+//! rely on, durations, and what templates lend. No client, no runtime and no clock: time is passed in.
 
 pub mod conditions;
+pub mod copy;
+pub mod debug;
 pub mod duration;
 pub mod exec;
 pub mod gate;
 pub mod grant;
+pub mod lasting;
 pub mod names;
+pub mod quantity;
 pub mod request;
 mod schema;
 pub mod template;

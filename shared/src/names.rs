@@ -12,6 +12,8 @@ pub const GRANT_LABEL: &str = "ozaccess.io/grant";
 pub const GATE_REVISION: &str = "[oz 1]";
 /// The template, and the request, kept in [`SYSTEM_NAMESPACE`] so that dry runs have something to be refused on.
 pub const GATE_PROBE: &str = "gate-probe";
+/// The annotation that names the container which kubectl, and so Oz, enters unless told.
+pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// Bound in a namespace by `oz enable`: what the controller does there.
 pub const NAMESPACE_ROLE: &str = "oz-controller-namespace";
 /// Bound in a namespace by `oz enable`: the most that may be lent there.
@@ -22,31 +24,46 @@ pub const CEILING_ROLE: &str = "oz-ceiling";
 pub enum SessionKind {
     /// `oz-p-`: bound to named pods, every connection asked for.
     Pods,
+    /// `oz-n-`: held by RBAC alone.
+    Roles,
 }
 
 impl SessionKind {
     const fn prefix(self) -> &'static str {
         match self {
             Self::Pods => "oz-p-",
+            Self::Roles => "oz-n-",
         }
     }
 }
 
-/// The name of the grant for the request with this uid: the prefix, and the uid's first twelve letters and digits.
+/// The name of the grant for the request with this uid: the uid's first twelve letters and digits.
 ///
 /// The same uid always gives the same name, so that a grant cannot be made twice. Two uids that begin alike meet at
 /// the API server, which refuses the second.
 #[must_use]
-pub fn grant_name(kind: SessionKind, request_uid: &str) -> String {
-    let id: String =
-        request_uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect::<String>().to_lowercase();
-    format!("{}{id}", kind.prefix())
+pub fn grant_name(request_uid: &str) -> String {
+    format!("oz-{}", id(request_uid))
 }
 
-/// The session account of a grant: its name with the deadline, in seconds since 1970, that minting is held to.
+/// The session account of the grant for the request with this uid, with the deadline, in seconds since 1970, that
+/// minting is held to.
 #[must_use]
-pub fn account_name(grant: &str, deadline: jiff::Timestamp) -> String {
-    format!("{grant}-x{}", deadline.as_second())
+pub fn account_name(kind: SessionKind, request_uid: &str, deadline: jiff::Timestamp) -> String {
+    format!("{}{}-x{}", kind.prefix(), id(request_uid), deadline.as_second())
+}
+
+/// The copy of a pod of `workload`, or the container put into one, for the request with this uid: a DNS label.
+#[must_use]
+pub fn copy_name(workload: &str, request_uid: &str) -> String {
+    /// A label's length less the id and what joins them.
+    const ROOM: usize = 63 - 12 - 4;
+    let workload: String = workload.replace('.', "-").chars().take(ROOM).collect();
+    format!("{}-oz-{}", workload.trim_end_matches('-'), id(request_uid))
+}
+
+fn id(request_uid: &str) -> String {
+    request_uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect::<String>().to_lowercase()
 }
 
 /// Is this namespace Oz's own or Kubernetes' own, where nothing is ever lent?
@@ -61,10 +78,12 @@ mod tests {
 
     #[test]
     fn a_grant_is_named_after_its_request() {
-        let name = grant_name(SessionKind::Pods, "7F2A91bb-03c1-4f0e-9d8c-000000000001");
-        assert_eq!(name, "oz-p-7f2a91bb03c1");
+        let uid = "7F2A91bb-03c1-4f0e-9d8c-000000000001";
+        assert_eq!(grant_name(uid), "oz-7f2a91bb03c1");
         let deadline = "2026-11-22T12:00:00Z".parse().unwrap();
-        assert_eq!(account_name(&name, deadline), "oz-p-7f2a91bb03c1-x1795348800");
+        assert_eq!(account_name(SessionKind::Pods, uid, deadline), "oz-p-7f2a91bb03c1-x1795348800");
+        assert_eq!(copy_name("db", uid), "db-oz-7f2a91bb03c1");
+        assert_eq!(copy_name(&"a.b-".repeat(30), uid).len(), 63);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::schema::{DURATION, LABEL_OR_EMPTY, SUBDOMAIN, SUBDOMAIN_OR_EMPTY, TEXT, rules};
+use crate::schema::{
+    DURATION, IMAGE_OR_EMPTY, LABEL_OR_EMPTY, QUANTITY, SUBDOMAIN, SUBDOMAIN_OR_EMPTY, TEXT, rules,
+};
 
 /// One person's or pipeline's request for what a template of this namespace offers. After creation nothing in `spec`
 /// changes but that decisions are added and that it is released.
@@ -30,7 +32,7 @@ use crate::schema::{DURATION, LABEL_OR_EMPTY, SUBDOMAIN, SUBDOMAIN_OR_EMPTY, TEX
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("self.template == oldSelf.template && self.duration == oldSelf.duration && self.reason == oldSelf.reason && self.pod == oldSelf.pod && self.container == oldSelf.container",
+    ("self.template == oldSelf.template && self.duration == oldSelf.duration && self.reason == oldSelf.reason && self.pod == oldSelf.pod && self.container == oldSelf.container && self.memory == oldSelf.memory && self.cpu == oldSelf.cpu && self.node == oldSelf.node && self.image == oldSelf.image",
      "what was asked for cannot change: ask again"),
     ("self.requester == oldSelf.requester", "the requester cannot change"),
     ("!oldSelf.released || (self.released && self.releasedBy == oldSelf.releasedBy && self.releaseReason == oldSelf.releaseReason)",
@@ -63,6 +65,22 @@ pub struct AccessRequestSpec {
     #[serde(default)]
     #[schemars(length(max = 63), regex(pattern = LABEL_OR_EMPTY))]
     pub container: String,
+    /// Memory for the copy of the pod: `128Mi`. Empty: as the template or the workload has it.
+    #[serde(default)]
+    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
+    pub memory: String,
+    /// Cores for the copy of the pod: `2`, `500m`. Empty: as the template or the workload has it.
+    #[serde(default)]
+    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
+    pub cpu: String,
+    /// The node that the copy of a DaemonSet's pod is to run on. Empty: any.
+    #[serde(default)]
+    #[schemars(length(max = 253), regex(pattern = SUBDOMAIN_OR_EMPTY))]
+    pub node: String,
+    /// The image of the debugging container, one that the template offers. Empty: its first.
+    #[serde(default)]
+    #[schemars(length(max = 512), regex(pattern = IMAGE_OR_EMPTY))]
+    pub image: String,
     /// Who asks, exactly as the API server knows the caller (`kubectl auth whoami`).
     pub requester: Requester,
     /// What was decided, one entry a decider. Added to, never changed; one Deny is final.
@@ -158,6 +176,10 @@ pub struct AccessRequestStatus {
     /// When this record is deleted: `endedAt` and the template's `historyTtl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_after: Option<Time>,
+    /// What would be lent, in words that a person can check, while decisions are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 2048)))]
+    pub offered: Vec<String>,
     /// What is lent, in words that a person can check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 2048)))]

@@ -1,11 +1,12 @@
 //! AccessTemplate: what may be asked for in a namespace, for how long, and who must agree.
 
+use k8s_openapi::api::core::v1::Toleration;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::schema::{DURATION, LABEL, rules};
+use crate::schema::{DURATION, IMAGE, LABEL, LABEL_OR_EMPTY, PATCH_PATH, QUANTITY, rules};
 
 /// What may be asked for in this namespace: exactly one of `exec`, `shell`, `debug` or `role`, for how long at most, and
 /// with whose consent. Whoever writes one must be able to do himself what it offers.
@@ -39,13 +40,13 @@ pub struct AccessTemplateSpec {
     /// Lends connections into running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<ExecAccess>,
-    /// Reserved: a shell in a copy of a workload's pod.
+    /// Lends a shell in a private copy of a workload's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shell: Option<Reserved>,
-    /// Reserved: an ephemeral container beside a pod's own.
+    pub shell: Option<ShellAccess>,
+    /// Lends a debugging container beside those of a running pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub debug: Option<Reserved>,
-    /// Reserved: a Role or ClusterRole, bound for a time.
+    pub debug: Option<DebugAccess>,
+    /// Lends a Role or ClusterRole in this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleAccess>,
     /// How long it is lent.
@@ -188,6 +189,7 @@ impl Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("has(self.selector) != has(self.workload)", "name the pods by selector or by workload, one of the two"),
+    ("!has(self.workload) || self.workload.kind != 'CronJob'", "a CronJob's pods come and go: name them by selector"),
 ])))]
 pub struct PodSource {
     /// The pods that carry all these labels.
@@ -232,6 +234,7 @@ pub enum WorkloadKind {
     DaemonSet,
     ReplicaSet,
     Job,
+    CronJob,
     Rollout,
 }
 
@@ -245,6 +248,7 @@ impl WorkloadKind {
             Self::DaemonSet => ("apps", "v1", "daemonsets"),
             Self::ReplicaSet => ("apps", "v1", "replicasets"),
             Self::Job => ("batch", "v1", "jobs"),
+            Self::CronJob => ("batch", "v1", "cronjobs"),
             Self::Rollout => ("argoproj.io", "v1alpha1", "rollouts"),
         }
     }
@@ -258,34 +262,252 @@ impl WorkloadKind {
             Self::DaemonSet => "DaemonSet",
             Self::ReplicaSet => "ReplicaSet",
             Self::Job => "Job",
+            Self::CronJob => "CronJob",
             Self::Rollout => "Rollout",
         }
     }
 }
 
-/// A shape that this version of Oz keeps but does not serve: requests for such a template fail, saying so.
+/// A shell in a private copy of a workload's pod. The copy keeps the image, environment, volumes, security context and
+/// placement of the workload's pods; it loses their labels, so that no Service and no controller takes it for one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
-pub struct Reserved {
-    /// Whatever the template says.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub rest: serde_json::Map<String, serde_json::Value>,
+#[serde(rename_all = "camelCase")]
+pub struct ShellAccess {
+    /// The workload whose pod is copied, as its pod template stands when the copy is made.
+    pub workload: WorkloadRef,
+    /// The container to enter. Empty: the one that the annotation `kubectl.kubernetes.io/default-container` names, else
+    /// the first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63), regex(pattern = LABEL_OR_EMPTY))]
+    pub container: String,
+    /// What that container runs. Neither `command` nor `args`: a shell that waits, and ends when it is told to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+    /// The arguments of `command`, or of the image's own entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+    /// Environment variables of that container, added to or put in place of the workload's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub env: Vec<Variable>,
+    /// What that container requests and is limited to, in place of what the workload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Amounts>,
+    /// The most that a request may ask for. What is not named here cannot be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_resources: Option<Amounts>,
+    /// Labels of the copy. Those that a Service or a disruption budget would select it by are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the copy, added to or put in place of the workload's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    pub annotations: BTreeMap<String, String>,
+    /// Drop the annotations of the workload's pods first?
+    #[serde(default)]
+    pub purge_annotations: bool,
+    /// Further labels that the node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
+    pub node_selector: BTreeMap<String, String>,
+    /// Further taints that the copy tolerates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub tolerations: Vec<Toleration>,
+    /// What becomes of the workload's persistent volumes.
+    #[serde(default)]
+    pub volume_claims: VolumeClaims,
+    /// What is kept of that which a copy otherwise loses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6), extend("x-kubernetes-list-type" = "set"))]
+    pub keep: Vec<Keep>,
+    /// JSON patches (RFC 6902) of the copy, made last. Under `/metadata` they reach labels and annotations alone; what
+    /// every copy has (its deadline, its end, its owner, no token) is set after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub patches: Vec<PatchOperation>,
+    /// Which connections into the copy: `exec`, `attach`, `portforward`, `log`.
+    #[serde(default = "shell_connections")]
+    #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
+    pub connections: Vec<Connection>,
 }
 
-/// Reserved: a role bound for a time.
+fn shell_connections() -> Vec<Connection> {
+    vec![Connection::Exec, Connection::Log]
+}
+
+/// An environment variable with a plain value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Variable {
+    /// Its name.
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^[-._a-zA-Z][-._a-zA-Z0-9]*$"))]
+    pub name: String,
+    /// Its value.
+    #[serde(default)]
+    #[schemars(length(max = 4096))]
+    pub value: String,
+}
+
+/// Amounts of memory and CPU, as Kubernetes quantities: `128Mi`, `500m`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Amounts {
+    /// Memory in bytes: `128Mi`, `1G`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
+    pub memory: String,
+    /// Cores: `2`, `0.5`, `500m`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
+    pub cpu: String,
+}
+
+/// What becomes of a workload's persistent volumes in a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VolumeClaims {
+    /// The copy has none of them, nor what would be mounted from them.
+    #[default]
+    Omit,
+    /// The copy mounts them as well: what is written there is written for the workload.
+    Share,
+}
+
+/// Parts of a pod that a copy loses unless its template keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Keep {
+    /// Liveness, readiness and startup probes.
+    Probes,
+    /// `postStart` and `preStop` hooks.
+    Lifecycle,
+    /// `readinessGates`.
+    ReadinessGates,
+    /// `topologySpreadConstraints`.
+    TopologySpread,
+    /// Ports of the node.
+    HostPorts,
+    /// Tokens of the service account. Who reads one keeps its rights until the copy is gone.
+    ServiceAccountToken,
+}
+
+/// One operation of a JSON patch (RFC 6902).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.from) == (self.op in ['move', 'copy'])", "move and copy take a from, the others do not"),
+])))]
+pub struct PatchOperation {
+    /// What is done.
+    pub op: PatchVerb,
+    /// Where, as a JSON pointer (RFC 6901): `/spec/containers/0/image`.
+    #[schemars(length(min = 1, max = 512), regex(pattern = PATCH_PATH))]
+    pub path: String,
+    /// From where, for `move` and `copy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = PATCH_PATH))]
+    pub from: Option<String>,
+    /// What, for `add`, `replace` and `test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "anything")]
+    pub value: Option<serde_json::Value>,
+}
+
+/// A schema that keeps whatever is there.
+fn anything(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"x-kubernetes-preserve-unknown-fields": true, "nullable": true})
+}
+
+/// The operations of RFC 6902.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are the RFC's own names")]
+pub enum PatchVerb {
+    Add,
+    Remove,
+    Replace,
+    Move,
+    Copy,
+    Test,
+}
+
+/// A debugging container, put beside those of a running pod. It cannot be taken out again: it stays until it ends by
+/// itself or the pod does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DebugAccess {
+    /// Which pods. A request may name one of them; else a ready one is chosen, once.
+    pub pods: PodSource,
+    /// The images that may be used, the first unless the request names another.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 512), regex(pattern = IMAGE)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub images: Vec<String>,
+    /// What the container may do; kubectl's profiles of the same names.
+    #[serde(default)]
+    pub profile: DebugProfile,
+    /// The container whose processes it sees. Empty: the one that kubectl would enter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63), regex(pattern = LABEL_OR_EMPTY))]
+    pub target: String,
+    /// What it runs, in place of the image's entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+    /// The arguments of `command`, or of the image's own entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+    /// Environment variables: plain values, never from Secrets or ConfigMaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub env: Vec<Variable>,
+    /// What becomes of the pod at the end: `Leave` leaves the debugging container running in it, `Evict` evicts the pod.
+    #[serde(default)]
+    pub on_end: OnEnd,
+}
+
+/// What a debugging container may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DebugProfile {
+    /// Trace the target's processes (SYS_PTRACE).
+    #[default]
+    General,
+    /// No more than the Pod Security level `baseline` allows.
+    Baseline,
+    /// No more than the Pod Security level `restricted` allows.
+    Restricted,
+    /// Administer the pod's network (NET_ADMIN, NET_RAW).
+    NetAdmin,
+    /// Everything: a privileged container.
+    SysAdmin,
+}
+
+/// A Role or ClusterRole, lent in this namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RoleAccess {
     /// `Role` or `ClusterRole`.
     pub kind: RoleKind,
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^\p{C}\p{Zl}\p{Zp}/%]+$"))]
     pub name: String,
-    /// Whatever else the template says.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub rest: serde_json::Map<String, serde_json::Value>,
+    /// Lend it although it can make access that outlasts the loan (write RBAC, read Secrets, make pods, ...)? Shown to
+    /// who approves.
+    #[serde(default)]
+    pub allow_lasting: bool,
+    /// As whom the holder acts.
+    #[serde(default)]
+    pub identity: Identity,
+}
+
+/// As whom the holder of a role acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Identity {
+    /// As an account of the session's own, whose credential ends by itself.
+    #[default]
+    Session,
+    /// As himself, with the credential that he has: the end then depends on Oz's controller. The namespace must have
+    /// opted in.
+    Requester,
 }
 
 /// The two kinds of role.
@@ -294,4 +516,15 @@ pub struct RoleAccess {
 pub enum RoleKind {
     Role,
     ClusterRole,
+}
+
+impl RoleKind {
+    /// The kind's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "Role",
+            Self::ClusterRole => "ClusterRole",
+        }
+    }
 }

@@ -53,6 +53,18 @@ pub(crate) struct Args {
     /// The container that is meant
     #[arg(long)]
     container: Option<String>,
+    /// Memory for the copy of the pod: 128Mi
+    #[arg(short, long, value_name = "AMOUNT")]
+    memory: Option<String>,
+    /// Cores for the copy of the pod: 2, 500m
+    #[arg(short, long, value_name = "AMOUNT")]
+    cpu: Option<String>,
+    /// The node for the copy of a DaemonSet's pod
+    #[arg(long)]
+    node: Option<String>,
+    /// The image of the debugging container, one that the template offers
+    #[arg(long)]
+    image: Option<String>,
     /// For how long, from the approval on: 45m, 1h30m, 2d
     #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
     duration: Option<SignedDuration>,

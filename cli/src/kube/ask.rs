@@ -28,6 +28,14 @@ pub(crate) struct Ask {
     pub(crate) pod: String,
     /// The container, or empty.
     pub(crate) container: String,
+    /// Memory for a copy, or empty.
+    pub(crate) memory: String,
+    /// Cores for a copy, or empty.
+    pub(crate) cpu: String,
+    /// The node for a copy, or empty.
+    pub(crate) node: String,
+    /// The image of a debugging container, or empty.
+    pub(crate) image: String,
 }
 
 /// `access-request-TEMPLATE-7k2pd`, at most 63 characters.
@@ -78,6 +86,10 @@ pub(crate) async fn submit(
                 reason: ask.reason.clone(),
                 pod: ask.pod.clone(),
                 container: ask.container.clone(),
+                memory: ask.memory.clone(),
+                cpu: ask.cpu.clone(),
+                node: ask.node.clone(),
+                image: ask.image.clone(),
                 requester: requester.clone(),
                 decisions: Vec::new(),
                 released: false,

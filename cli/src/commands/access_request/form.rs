@@ -71,6 +71,10 @@ pub(super) async fn ask(
         reason: args.reason.clone().unwrap_or_default(),
         pod: args.pod.clone().unwrap_or_default(),
         container: args.container.clone().unwrap_or_default(),
+        memory: args.memory.clone().unwrap_or_default(),
+        cpu: args.cpu.clone().unwrap_or_default(),
+        node: args.node.clone().unwrap_or_default(),
+        image: args.image.clone().unwrap_or_default(),
     };
     let wanted = template.is_some_and(|t| t.spec.reason == ReasonPolicy::Required);
     if wanted && ask.reason.is_empty() {

@@ -1,19 +1,50 @@
 //! Writes what a plan for a grant says: takes away first, then makes, the status last.
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 
+use super::container::{self, Container, Order};
 use super::plan::Plan;
 use crate::children::{Child, Found, Kind};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 use crate::write;
 
+/// Makes the container that the grant rests on, and tells how that stands. What the API server refuses for good is told
+/// in its own words.
+pub(super) async fn order(grant: &Grant, order: &Order, context: &Context) -> Result<Container, Error> {
+    let made = match order {
+        Order::Copy(pod) => write::create_pod(&context.client, pod).await,
+        Order::Debug(pod, container) => write::add_container(&context.client, pod, container).await,
+    };
+    match made {
+        Ok(pod) => Ok(match (&grant.spec.copy, &grant.spec.debug, order) {
+            (Some(terms), ..) => container::of_copy(grant, terms, &pod),
+            (None, Some(terms), Order::Debug(rests_on, _)) => container::of_debug(terms, rests_on, &pod),
+            _ => Container::None,
+        }),
+        // Made by another replica, or before a restart, in the moment since it was looked for.
+        Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
+            container::observe(grant, context).await
+        }
+        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 404 | 422) => {
+            Ok(Container::Impossible(status.message))
+        }
+        Err(error) => Err(error).doing("make the pod"),
+    }
+}
+
 pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Result<(), Error> {
     revoke(&plan.revoke, context).await?;
     if let Err(error) = revoke(&plan.tidy, context).await {
         tracing::info!(grant = grant.name_any(), %error, "left to the garbage collector");
+    }
+    if let Some(pod) = &plan.delete {
+        write::delete(&write::namespaced::<Pod>(&context.client, &pod.namespace), &pod.name, &pod.uid)
+            .await
+            .doing("delete the copy")?;
     }
     for pod in &plan.evict {
         if let Err(error) = write::evict(&context.client, pod).await {

@@ -1,6 +1,7 @@
 //! The reconciler of Grants: makes what a grant lends, once, and takes it away. The only code that revokes.
 
 mod apply;
+mod container;
 mod observe;
 mod plan;
 
@@ -22,9 +23,13 @@ use crate::reconcile::{Error, pass, wake};
 pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Result<Action, Error> {
     let regarding = request_reference(&grant.spec.request);
     pass("Grant", grant.as_ref(), &context, regarding.clone(), async {
-        let seen = observe::observe(&grant, &context).await?;
+        let mut seen = observe::observe(&grant, &context).await?;
         let now = context.clock.now();
-        let plan = plan::plan(&grant, &seen, now);
+        let mut plan = plan::plan(&grant, &seen, now);
+        if let Some(order) = &plan.order {
+            seen.container = apply::order(&grant, order, &context).await?;
+            plan = plan::plan(&grant, &seen, now);
+        }
         apply::apply(&grant, &plan, &context).await?;
         for note in plan.notes {
             context.events.publish(regarding.clone(), note);

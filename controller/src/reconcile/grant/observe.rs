@@ -10,8 +10,9 @@ use oz_shared::request::Verdict;
 use oz_shared::template::OnEnd;
 use oz_shared::{AccessRequest, Grant};
 
-use super::plan::end;
-use crate::children::{self, Found, Kind};
+use super::container::{self, Container};
+use super::plan::{end, lends};
+use crate::children::{self, Found};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 
@@ -22,6 +23,8 @@ pub(crate) struct Observed {
     pub(crate) request: RequestFacts,
     /// Those of its pods that are gone or replaced.
     pub(crate) pods_gone: Vec<PodRef>,
+    /// The container that it makes.
+    pub(crate) container: Container,
     /// The labelled objects that are there.
     pub(crate) children: Vec<Found>,
     /// Was `children` just read from the API server, bindings in full?
@@ -55,14 +58,17 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     if !ended && seen.request == RequestFacts::Standing {
         seen.pods_gone = pods_gone(grant, context).await?;
     }
+    if !ended {
+        seen.container = container::observe(grant, context).await?;
+    }
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
     // and "a part is missing" are said only of what was just read.
     let ending = !ended && end(grant, &seen, now).is_some();
     let doubtful = if ended {
         false
     } else if ending {
-        // Without its account a grant lends nothing: what else is left of it is told of what was just read, too.
-        seen.children.iter().all(|c| c.terminating || c.kind != Kind::ServiceAccount)
+        // What is left of it when it lends nothing any more is told of what was just read, too.
+        !seen.children.iter().any(|c| lends(grant, c))
     } else {
         let expected = children::of(grant);
         conditions::is_true(reported, READY)
@@ -84,6 +90,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
 /// Where a grant can have parts.
 fn namespaces(grant: &Grant) -> Vec<String> {
     let mut all: Vec<String> = grant.spec.access.iter().map(|a| a.namespace.clone()).collect();
+    all.extend(grant.spec.role.iter().map(|r| r.namespace.clone()));
     all.push(SESSIONS_NAMESPACE.to_owned());
     all.sort_unstable();
     all.dedup();

@@ -3,11 +3,13 @@
 //! A grant is made once. After it was ready nothing of it is ever made again: a part that goes missing ends it.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::PodRef;
 use oz_shared::template::OnEnd;
 use oz_shared::{Grant, GrantStatus};
 
+use super::container::{Container, Order, State, There};
 use super::observe::{Observed, RequestFacts};
 use crate::children::{self, Child, Found, Kind};
 use crate::reconcile::later;
@@ -28,6 +30,10 @@ pub(crate) struct Plan {
     /// To take away if that can be done: they lend nothing any more, and the garbage collector takes them as well.
     pub(crate) tidy: Vec<Found>,
     pub(crate) evict: Vec<PodRef>,
+    /// The copy, to be deleted.
+    pub(crate) delete: Option<PodRef>,
+    /// The container that the grant rests on, to be made before anything else is; the rest is planned again then.
+    pub(crate) order: Option<Box<Order>>,
     /// To make.
     pub(crate) make: Vec<Child>,
     /// The status to write, if it is another than the present one.
@@ -59,7 +65,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         RequestFacts::Denied(words) => return over("Denied", words),
         RequestFacts::Standing => {}
     }
-    if now >= grant.spec.expires_at.0 {
+    if now >= grant.deadline() {
         return over("Expired", "its time was over");
     }
     if let Some(pod) = seen.pods_gone.first() {
@@ -69,8 +75,15 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         );
         return Some(End { reason: "PodGone", message });
     }
-    if !reports(grant, READY) && now >= later(grant.spec.approved_at.0, MAKING) {
-        return over("NotMade", "it could not be made in time");
+    if let Some(end) = container_ended(grant, &seen.container) {
+        return Some(end);
+    }
+    if !reports(grant, READY) && now >= made_by(grant) {
+        let waiting = match &seen.container {
+            Container::There(There { state: State::Waiting(words), .. }) => format!(": {words}"),
+            _ => String::new(),
+        };
+        return over("NotMade", &format!("it could not be made in time{waiting}"));
     }
     if seen.complete && reports(grant, READY) {
         let lost = children::of(grant)
@@ -84,33 +97,92 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
     None
 }
 
+/// When it must have become ready.
+fn made_by(grant: &Grant) -> Timestamp {
+    let spec = &grant.spec;
+    let start_by = spec.copy.as_ref().map(|c| &c.start_by).or(spec.debug.as_ref().map(|d| &d.start_by));
+    start_by.map_or_else(|| later(spec.approved_at.0, MAKING), |t| t.0)
+}
+
+/// Has the container that it rests on come to an end, or can it not start?
+fn container_ended(grant: &Grant, container: &Container) -> Option<End> {
+    let over = |reason, message: String| Some(End { reason, message });
+    let ready = reports(grant, READY);
+    match container {
+        Container::None => None,
+        Container::Missing(_) if ready => over("PodGone", "the debugging container is gone".to_owned()),
+        Container::Missing(_) => None,
+        Container::Impossible(why) => over("PodRefused", why.clone()),
+        Container::Strange(pod) => over("NameTaken", format!("pod {pod} is somebody else's")),
+        Container::Gone(pod) => over("PodGone", format!("pod {pod} is gone")),
+        Container::There(there) => match &there.state {
+            State::Ended { expired: true, .. } => over("Expired", "its time was over".to_owned()),
+            State::Ended { words, .. } if ready && grant.spec.debug.is_some() => {
+                over("Finished", format!("the debugging container ended: {words}"))
+            }
+            State::Ended { words, .. } if ready => {
+                over("PodEnded", format!("pod {} ended: {words}", there.pod.name))
+            }
+            State::Ended { words, .. } | State::Stuck(words) => {
+                over("PodFailed", format!("pod {} does not start: {words}", there.pod.name))
+            }
+            State::Waiting(_) | State::Running if there.terminating => {
+                over("PodGone", format!("pod {} is being deleted", there.pod.name))
+            }
+            State::Waiting(_) | State::Running => None,
+        },
+    }
+}
+
+/// Does this part lend anything: the account by which the holder acts, or the binding of his own name?
+pub(super) fn lends(grant: &Grant, part: &Found) -> bool {
+    if grant.spec.account.is_empty() {
+        !part.is_harmless()
+    } else {
+        part.kind == Kind::ServiceAccount && !part.terminating
+    }
+}
+
 pub(crate) fn plan(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     if reports(grant, ENDED) {
-        return after(seen);
+        return after(grant, seen);
     }
     match end(grant, seen, now) {
         Some(end) => ending(grant, seen, &end, now),
-        None if reports(grant, READY) => Plan { wake: Some(grant.spec.expires_at.0), ..Plan::default() },
+        None if reports(grant, READY) => Plan { wake: Some(grant.deadline()), ..Plan::default() },
         None => making(grant, seen, now),
     }
 }
 
 fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
-    let make =
-        children::of(grant).into_iter().filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
     let mut status = grant.status.clone().unwrap_or_default();
-    let until = grant.spec.expires_at.0;
-    conditions::set(
-        &mut status.conditions,
-        READY,
-        true,
-        "Made",
-        &format!("until {until}"),
-        grant.metadata.generation,
-        now,
-    );
-    let wake = until.min(later(grant.spec.approved_at.0, MAKING));
-    Plan { make: make.collect(), status: Some(status), wake: Some(wake), ..Plan::default() }
+    let generation = grant.metadata.generation;
+    let first = conditions::get(&status.conditions, READY).is_none();
+    let starting = match &seen.container {
+        Container::Missing(order) => return Plan { order: Some(order.clone()), ..Plan::default() },
+        Container::There(there) => {
+            status.copy = grant.spec.copy.is_some().then(|| there.pod.clone());
+            status.ends_at = there.ends_at.map(Time);
+            match &there.state {
+                State::Waiting(words) => Some(words),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let missing = || {
+        let parts = children::of(grant).into_iter();
+        parts.filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating)).collect()
+    };
+    if let Some(words) = starting {
+        // The rest is made while the pod starts; whether it is all there is looked at again when it runs.
+        let make = if first { missing() } else { Vec::new() };
+        conditions::set(&mut status.conditions, READY, false, "Starting", words, generation, now);
+        return Plan { make, status: changed(grant, status), wake: Some(made_by(grant)), ..Plan::default() };
+    }
+    let until = status.ends_at.as_ref().map_or(grant.spec.expires_at.0, |t| t.0);
+    conditions::set(&mut status.conditions, READY, true, "Made", &format!("until {until}"), generation, now);
+    Plan { make: missing(), status: Some(status), wake: Some(until.min(made_by(grant))), ..Plan::default() }
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
@@ -121,28 +193,22 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
         .filter(|c| c.status == "False")
         .map(|c| c.last_transition_time.0);
     let stays = evictable(grant, seen);
-    let account_gone =
-        seen.complete && !seen.children.iter().any(|c| c.kind == Kind::ServiceAccount && !c.terminating);
-    if !seen.complete || !(revoke.is_empty() || account_gone) {
+    let copy = remaining_copy(grant, seen);
+    let delete = copy.filter(|there| !there.terminating).map(|there| there.pod.clone());
+    let lends_nothing = seen.complete && !seen.children.iter().any(|c| lends(grant, c));
+    if !lends_nothing {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
         let wake =
             if revoke.iter().all(|c| c.terminating) && !revoke.is_empty() { later(now, RETRY) } else { now };
-        return Plan { revoke, evict: stays, wake: Some(wake), ..Plan::default() };
+        return Plan { revoke, delete, evict: stays, wake: Some(wake), ..Plan::default() };
     }
     let evicting = later(since.unwrap_or(now), EVICTING);
-    if !stays.is_empty() && now < evicting {
-        conditions::set(
-            &mut status.conditions,
-            READY,
-            false,
-            end.reason,
-            "evicting the pod",
-            generation,
-            now,
-        );
+    if (!stays.is_empty() || copy.is_some()) && now < evicting {
+        let doing = if stays.is_empty() { "waiting for the pod to end" } else { "evicting the pod" };
+        conditions::set(&mut status.conditions, READY, false, end.reason, doing, generation, now);
         let status = changed(grant, status);
         let wake = Some(later(now, RETRY).min(evicting));
-        return Plan { tidy: revoke, evict: stays, status, wake, ..Plan::default() };
+        return Plan { tidy: revoke, delete, evict: stays, status, wake, ..Plan::default() };
     }
     let message = told(grant, seen, end, &stays);
     conditions::set(&mut status.conditions, READY, false, end.reason, &end.message, generation, now);
@@ -158,6 +224,16 @@ fn evictable(grant: &Grant, seen: &Observed) -> Vec<PodRef> {
     grant.spec.pods.iter().filter(|p| !seen.pods_gone.contains(p)).cloned().collect()
 }
 
+/// The copy, as long as something may run in it.
+fn remaining_copy<'a>(grant: &Grant, seen: &'a Observed) -> Option<&'a There> {
+    match &seen.container {
+        Container::There(there) if grant.spec.copy.is_some() => {
+            Some(there).filter(|t| !(t.terminating && matches!(t.state, State::Ended { .. })))
+        }
+        _ => None,
+    }
+}
+
 /// Why it ended, and what could not be ended with it.
 fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     let mut message = end.message.clone();
@@ -169,6 +245,9 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
             held.name,
             held.finalizers.join(", ")
         );
+    }
+    if let Some(there) = remaining_copy(grant, seen) {
+        message += &format!("; pod {} has not ended yet: its node may not answer", there.pod.name);
     }
     for pod in stays {
         message += &format!("; pod {} could not be evicted", pod.name);
@@ -184,9 +263,9 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
 
 /// It has ended: it stays until its request has taken note. What turns up late goes too; but what cannot be taken away
 /// here goes with the grant, by the garbage collector. What is going already was emptied before.
-fn after(seen: &Observed) -> Plan {
+fn after(grant: &Grant, seen: &Observed) -> Plan {
     let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
-    let lends = late.iter().any(|c| c.kind == Kind::ServiceAccount);
+    let lends = late.iter().any(|c| lends(grant, c));
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     if lends {
         Plan { revoke: late, ..Plan::default() }

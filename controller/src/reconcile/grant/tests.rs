@@ -18,7 +18,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn grant(on_end: &str) -> Grant {
     serde_json::from_value(json!({
-        "apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "metadata": {"name": "oz-p-u1", "uid": "g-1"},
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "metadata": {"name": "oz-u1", "uid": "g-1"},
         "spec": {
             "holder": {"username": "alice"},
             "request": {"kind": "AccessRequest", "namespace": "shop", "name": "r", "uid": "u-1"},
@@ -39,7 +39,7 @@ fn found(grant: &Grant) -> Vec<Found> {
             uid: format!("{}/{}", c.namespace, c.name),
             namespace: c.namespace,
             name: c.name,
-            grant: "oz-p-u1".into(),
+            grant: "oz-u1".into(),
             owner: Some("g-1".into()),
             terminating: false,
             empty: false,
@@ -49,7 +49,7 @@ fn found(grant: &Grant) -> Vec<Found> {
 }
 
 fn standing(children: Vec<Found>) -> Observed {
-    Observed { request: RequestFacts::Standing, pods_gone: vec![], children, complete: true }
+    Observed { request: RequestFacts::Standing, children, complete: true, ..Observed::default() }
 }
 
 fn ready(mut grant: Grant) -> Grant {
@@ -184,7 +184,7 @@ fn worlds() -> impl Strategy<Value = (Grant, Observed, Timestamp)> {
                 .map(|(c, (_, terminating, empty))| Found { terminating, empty, ..c })
                 .collect();
             let pods_gone = if pod_gone { lent.spec.pods.clone() } else { vec![] };
-            (lent, Observed { request, pods_gone, children, complete }, at(now))
+            (lent, Observed { request, pods_gone, children, complete, ..Observed::default() }, at(now))
         },
     )
 }

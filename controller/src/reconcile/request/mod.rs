@@ -3,11 +3,15 @@
 mod apply;
 mod observe;
 mod plan;
+mod roles;
 mod targets;
 mod terms;
+mod workloads;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use workloads::source;
 
 use std::sync::Arc;
 

@@ -6,10 +6,12 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::PostParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt as _};
-use oz_shared::names::{SessionKind, grant_name, is_reserved_namespace};
+use oz_shared::names::{grant_name, is_reserved_namespace};
 use oz_shared::{AccessRequest, AccessTemplate, GROUP, Grant, Phase};
 
+use super::roles::{self, LentRole};
 use super::targets::{self, NoTarget, Target};
+use super::workloads::{self, Workload};
 use crate::context::Context;
 use crate::gate;
 use crate::reconcile::{Doing as _, Error};
@@ -29,16 +31,27 @@ pub(crate) struct Deciding {
     pub(crate) template: Option<AccessTemplate>,
     /// Does the requester still hold the verb `request` on the template?
     pub(crate) may_request: bool,
-    /// The pod that would be lent; only where the template's kind needs one.
-    pub(crate) target: Result<Target, NoTarget>,
+    /// What the template offers, as it stands.
+    pub(crate) target: Result<Found, NoTarget>,
     pub(crate) gate: gate::State,
+}
+
+/// What a template offers, found in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Found {
+    /// The pod that would be entered.
+    Pod(Target),
+    /// The workload of which a pod would be copied.
+    Workload(Box<Workload>),
+    /// The role that would be bound.
+    Role(LentRole),
 }
 
 pub(super) async fn observe(request: &AccessRequest, context: &Context) -> Result<Observed, Error> {
     if request.phase().is_final() {
         return Ok(Observed { grant: None, deciding: None });
     }
-    let name = grant_name(SessionKind::Pods, &request.uid().unwrap_or_default());
+    let name = grant_name(&request.uid().unwrap_or_default());
     let grant = grant(&name, context).await?;
     let undecided = grant.is_none() && request.phase() == Phase::Pending && !request.spec.released;
     let namespace = request.namespace().unwrap_or_default();
@@ -51,14 +64,32 @@ pub(super) async fn observe(request: &AccessRequest, context: &Context) -> Resul
         context.gate.state(),
     );
     let template = template?;
-    let target = match template.as_ref().and_then(|t| t.spec.exec.as_ref()) {
-        Some(exec) => {
-            let _permit = context.searching.acquire().await;
-            targets::find(&context.client, &namespace, &exec.pods, &request.spec.pod).await?
-        }
+    let target = match &template {
+        Some(template) => find(template, &namespace, request, context).await?,
         None => Err(NoTarget::NotNeeded),
     };
     Ok(Observed { grant, deciding: Some(Deciding { template, may_request: may_request?, target, gate }) })
+}
+
+async fn find(
+    template: &AccessTemplate,
+    namespace: &str,
+    request: &AccessRequest,
+    context: &Context,
+) -> Result<Result<Found, NoTarget>, Error> {
+    let (client, spec) = (&context.client, &template.spec);
+    let pods = spec.exec.as_ref().map(|e| &e.pods).or(spec.debug.as_ref().map(|d| &d.pods));
+    if let Some(pods) = pods {
+        let _permit = context.searching.acquire().await;
+        Ok(targets::find(client, namespace, pods, &request.spec.pod).await?.map(Found::Pod))
+    } else if let Some(shell) = &spec.shell {
+        let found = workloads::find(client, namespace, &shell.workload).await?;
+        Ok(found.map(|workload| Found::Workload(Box::new(workload))))
+    } else if let Some(role) = &spec.role {
+        Ok(roles::find(client, namespace, role).await?.map(Found::Role))
+    } else {
+        Ok(Err(NoTarget::NotNeeded))
+    }
 }
 
 /// From the watch, or where it knows none, from the API server: "there is none" must not be an old answer.

@@ -9,7 +9,7 @@ use oz_shared::request::Verdict;
 use oz_shared::{AccessRequest, AccessRequestStatus, Grant, Phase, duration};
 
 use super::observe::{Deciding, Observed};
-use super::terms::{NoPod, approvals, bounds, grant, offer};
+use super::terms::{NoOffer, approvals, bounds, grant, offer};
 use crate::gate;
 use crate::reconcile::grant::told;
 use crate::reconcile::later;
@@ -38,7 +38,13 @@ pub(crate) struct Plan {
 /// How a request ends, or why it waits.
 enum Outcome {
     Ends(Phase, &'static str, String),
-    Waits(&'static str, String, Timestamp),
+    /// Why, in a word and in words, what would be lent, and when to look again.
+    Waits {
+        reason: &'static str,
+        message: String,
+        offered: Vec<String>,
+        wake: Timestamp,
+    },
     Grants(Box<Grant>),
 }
 
@@ -98,13 +104,18 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
     let spec = &grant.spec;
     let mut status = request.status.clone().unwrap_or_default();
     status.approved_at = Some(spec.approved_at.clone());
-    status.expires_at = Some(spec.expires_at.clone());
+    status.expires_at = Some(Time(grant.deadline()));
+    status.offered.clear();
     status.granted.clone_from(&spec.granted);
     status.grant = grant.name_any();
     status.account.clone_from(&spec.account);
     if let Some(pod) = spec.pods.first() {
         status.pod.clone_from(&pod.name);
         status.container.clone_from(&pod.container);
+    }
+    if let Some(copy) = &spec.copy {
+        status.pod.clone_from(&copy.name);
+        status.container.clone_from(&copy.container);
     }
     let by = &spec.terms.approved_by;
     let message = if by.is_empty() {
@@ -122,7 +133,7 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
 fn phase_after(reason: &str) -> Phase {
     match reason {
         "Expired" => Phase::Expired,
-        "Released" | "Deleted" => Phase::Released,
+        "Released" | "Deleted" | "Finished" => Phase::Released,
         "Denied" => Phase::Denied,
         _ => Phase::Failed,
     }
@@ -138,9 +149,10 @@ fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
     };
     match outcome {
         Outcome::Ends(phase, reason, message) => ends(request, seen, phase, reason, &message, now),
-        Outcome::Waits(reason, message, wake) => {
+        Outcome::Waits { reason, message, offered, wake } => {
             let mut status = request.status.clone().unwrap_or_default();
             status.phase = Some(Phase::Pending);
+            status.offered = offered;
             let generation = request.metadata.generation;
             conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
             conditions::set(&mut status.conditions, APPROVED, false, reason, &message, generation, now);
@@ -245,12 +257,6 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     let Some(template) = &deciding.template else {
         return failed("TemplateNotFound", format!("there is no template {} here", spec.template));
     };
-    let Some(access) = &template.spec.exec else {
-        return failed(
-            "NotSupported",
-            format!("this version of Oz does not serve what {} offers", spec.template),
-        );
-    };
     let lent_for = match bounds(request, template) {
         Ok(lent_for) => lent_for,
         Err((reason, message)) => return failed(reason, message),
@@ -263,14 +269,15 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return Outcome::Ends(Phase::Expired, "PendingTimeout", message);
     }
     // What was named and cannot be lent is told before anyone is asked to agree.
-    let offer = offer(access, &deciding.target, &spec.container);
+    let offer = offer(request, template, &deciding.target);
     match &offer {
-        Err(NoPod::Unusable(reason, message)) => return failed(reason, message.clone()),
-        Err(NoPod::Absent(reason, message)) if !spec.pod.is_empty() => {
+        Err(NoOffer::Unusable(reason, message)) => return failed(reason, message.clone()),
+        Err(NoOffer::Absent(reason, message)) if !spec.pod.is_empty() => {
             return failed(reason, message.clone());
         }
         _ => {}
     }
+    let offered = offer.as_ref().map(|o| o.words.clone()).unwrap_or_default();
     let approved_by = match approvals(request, template) {
         Ok(names) => names,
         Err(stale) => {
@@ -282,13 +289,14 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
     if approved_by.len() < needed {
         let missing = needed - approved_by.len();
         let message = format!("{} of {needed} approvals, {missing} to come", approved_by.len());
-        return Outcome::Waits("WaitingForApproval", message, too_late);
+        return Outcome::Waits { reason: "WaitingForApproval", message, offered, wake: too_late };
     }
     let since = match &deciding.gate {
         gate::State::Enforced { since } => *since,
         gate::State::Open(hole) => {
             let message = format!("nothing is granted while the gate is not in force: {hole}");
-            return Outcome::Waits("GateNotEnforced", message, later(now, GATE_RETRY).min(too_late));
+            let wake = later(now, GATE_RETRY).min(too_late);
+            return Outcome::Waits { reason: "GateNotEnforced", message, offered, wake };
         }
     };
     if created < later(since, POLICY_DELAY) {
@@ -299,16 +307,7 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return failed("MayNotRequest", message);
     }
     match offer {
-        Err(NoPod::Absent(reason, message) | NoPod::Unusable(reason, message)) => failed(reason, message),
-        Ok((target, offer)) => Outcome::Grants(Box::new(grant(
-            request,
-            template,
-            access,
-            target,
-            offer,
-            approved_by,
-            lent_for,
-            now,
-        ))),
+        Err(NoOffer::Absent(reason, message) | NoOffer::Unusable(reason, message)) => failed(reason, message),
+        Ok(offer) => Outcome::Grants(Box::new(grant(request, template, offer, approved_by, lent_for, now))),
     }
 }

@@ -1,5 +1,5 @@
-//! Finds the pod that an `exec` template lends: the one that was named, or a ready one, by its labels or by the workload
-//! that owns it.
+//! Finds the pod that an `exec` or `debug` template lends: the one that was named, or a ready one, by its labels or by
+//! the workload that owns it.
 
 use http_body_util::{BodyExt as _, Limited};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -9,13 +9,11 @@ use kube::client::Body;
 use kube::core::{Request, Selector, SelectorExt as _};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use oz_shared::exec;
-use oz_shared::template::{PodSource, WorkloadKind, WorkloadRef};
+use oz_shared::names::DEFAULT_CONTAINER;
+use oz_shared::template::{PodSource, RoleAccess, WorkloadKind, WorkloadRef};
 use serde::Deserialize;
 
 use crate::reconcile::{Doing as _, Error};
-
-/// The annotation that names the container which kubectl enters unless told.
-const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// How many pods are read at once.
 const PAGE: u32 = 20;
@@ -31,15 +29,17 @@ pub(crate) struct Target {
     pub(crate) pod: exec::Pod,
 }
 
-/// Why there is none.
+/// Why nothing of what the template offers is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoTarget {
-    #[error("the template lends no pod")]
+    #[error("the template offers nothing")]
     NotNeeded,
     #[error("Oz is not enabled in this namespace: oz enable {0}")]
     NotEnabled(String),
     #[error("{kind} {name} is not there", kind = .0.kind.as_str(), name = .0.name)]
     NoWorkload(WorkloadRef),
+    #[error("{kind} {name} is not there", kind = .0.kind.as_str(), name = .0.name)]
+    NoRole(RoleAccess),
     #[error("pod {0} is not there")]
     NoPod(String),
     #[error("pod {0} is not one of those that the template offers")]
@@ -59,7 +59,15 @@ pub(super) async fn find(
     source: &PodSource,
     named: &str,
 ) -> Result<Result<Target, NoTarget>, Error> {
-    match search(client, namespace, source, named).await {
+    told(namespace, search(client, namespace, source, named).await)
+}
+
+/// What looking for it came to; where the API server refused to look, that is an answer too.
+pub(super) fn told<T>(
+    namespace: &str,
+    looked: kube::Result<Result<T, NoTarget>>,
+) -> Result<Result<T, NoTarget>, Error> {
+    match looked {
         Ok(found) => Ok(found),
         Err(kube::Error::Api(status)) if status.code == 403 => {
             Ok(Err(NoTarget::NotEnabled(namespace.to_owned())))
@@ -68,7 +76,7 @@ pub(super) async fn find(
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
             Ok(Err(NoTarget::Unusable(status.message)))
         }
-        Err(error) => Err(error).doing("find the pod"),
+        Err(error) => Err(error).doing("find what the template offers"),
     }
 }
 
@@ -162,6 +170,19 @@ async fn cached(client: &Client, namespace: &str, selector: &Selector) -> kube::
     Ok(ready.into_iter().take(CANDIDATES).map(|p| p.name_any()).collect())
 }
 
+/// The workload's object as it stands.
+pub(crate) async fn workload(
+    client: &Client,
+    namespace: &str,
+    reference: &WorkloadRef,
+) -> kube::Result<Option<DynamicObject>> {
+    let (group, version, plural) = reference.kind.resource();
+    let kind = GroupVersionKind::gvk(group, version, reference.kind.as_str());
+    let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    api.get_opt(&reference.name).await
+}
+
 /// A workload as it stands: its uid counts, its name is reused.
 struct Workload {
     kind: WorkloadKind,
@@ -172,11 +193,7 @@ struct Workload {
 impl Workload {
     /// The workload, unless it is not there or its selector selects everything or cannot be read.
     async fn read(client: &Client, namespace: &str, reference: &WorkloadRef) -> kube::Result<Option<Self>> {
-        let (group, version, plural) = reference.kind.resource();
-        let kind = GroupVersionKind::gvk(group, version, reference.kind.as_str());
-        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-        let Some(object) = api.get_opt(&reference.name).await? else { return Ok(None) };
+        let Some(object) = workload(client, namespace, reference).await? else { return Ok(None) };
         let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
         let selector =
             serde_json::from_value::<LabelSelector>(selector).ok().and_then(|s| Selector::try_from(s).ok());

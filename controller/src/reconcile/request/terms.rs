@@ -2,17 +2,28 @@
 //! the Grant that lends it.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use oz_shared::conditions::whole_second;
-use oz_shared::grant::{Holder, NamespaceAccess, PodRef, RequestRef, TemplateTerms, Terms};
-use oz_shared::names::{SessionKind, account_name, grant_name};
+use oz_shared::copy::{self, Asked, Copied};
+use oz_shared::grant::{
+    CopyTerms, DebugTerms, Holder, NamespaceAccess, PodRef, RequestRef, RoleTerms, TemplateTerms, Terms,
+};
+use oz_shared::names::{SessionKind, account_name, copy_name, grant_name};
 use oz_shared::request::{Decision, TemplatePin, Verdict};
-use oz_shared::template::{ExecAccess, ReasonPolicy};
-use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, duration, exec};
+use oz_shared::template::{DebugAccess, ExecAccess, Identity, OnEnd, ReasonPolicy, RoleAccess, ShellAccess};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, debug, duration, exec};
+use serde_json::Value;
 
+use super::observe::Found;
+use super::roles::LentRole;
 use super::targets::{NoTarget, Target};
+use super::workloads::Workload;
 use crate::reconcile::later;
+
+/// How many of a role's lasting powers are told one by one: the words of a grant are bounded.
+const MAX_LASTING: usize = 40;
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
 pub(super) fn bounds(
@@ -66,52 +77,175 @@ fn pin(template: &AccessTemplate) -> TemplatePin {
     }
 }
 
-/// Why no pod can be lent.
-pub(super) enum NoPod {
+/// Why nothing can be lent.
+pub(super) enum NoOffer {
     /// It may be there later, or elsewhere.
     Absent(&'static str, String),
     /// Waiting does not help.
     Unusable(&'static str, String),
 }
 
-pub(super) type Offered<'a> = Result<(&'a Target, exec::Offer), NoPod>;
+/// What would be lent, whatever the template's kind.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Offer {
+    /// In words.
+    pub(super) words: Vec<String>,
+    /// The rules of the session's own Role; none where a role of somebody else's is bound.
+    rules: Vec<PolicyRule>,
+    /// The session's kind; none where the holder acts as himself.
+    session: Option<SessionKind>,
+    pods: Vec<PodRef>,
+    copy: Option<(Copied, String)>,
+    debug: Option<Value>,
+    role: Option<RoleTerms>,
+    on_end: OnEnd,
+}
 
-pub(super) fn offer<'a>(
-    access: &ExecAccess,
-    target: &'a Result<Target, NoTarget>,
-    container: &str,
-) -> Offered<'a> {
-    match target {
-        Ok(target) => match exec::offer(access, &target.pod, container) {
-            Ok(offer) => Ok((target, offer)),
-            Err(misfit) => Err(NoPod::Unusable("ContainerNotOffered", misfit.to_string())),
-        },
-        Err(why @ NoTarget::NotEnabled(_)) => Err(NoPod::Unusable("NotEnabled", why.to_string())),
-        Err(why @ NoTarget::Unusable(_)) => Err(NoPod::Unusable("TemplateUnusable", why.to_string())),
-        Err(why @ NoTarget::NoneReady) => Err(NoPod::Absent("NoPodReady", why.to_string())),
-        Err(why) => Err(NoPod::Absent("PodNotOffered", why.to_string())),
+impl Offer {
+    fn of(words: Vec<String>, rules: Vec<PolicyRule>) -> Self {
+        Self {
+            words,
+            rules,
+            session: Some(SessionKind::Pods),
+            pods: Vec::new(),
+            copy: None,
+            debug: None,
+            role: None,
+            on_end: OnEnd::Leave,
+        }
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a grant is made of all of these, and they are made nowhere else"
-)]
+/// What the template offers to this request, of what was found.
+pub(super) fn offer(
+    request: &AccessRequest,
+    template: &AccessTemplate,
+    found: &Result<Found, NoTarget>,
+) -> Result<Offer, NoOffer> {
+    let found = match found {
+        Ok(found) => found,
+        Err(why @ NoTarget::NotEnabled(_)) => return Err(NoOffer::Unusable("NotEnabled", why.to_string())),
+        Err(why @ NoTarget::Unusable(_)) => {
+            return Err(NoOffer::Unusable("TemplateUnusable", why.to_string()));
+        }
+        Err(why @ NoTarget::NoneReady) => return Err(NoOffer::Absent("NoPodReady", why.to_string())),
+        Err(why @ (NoTarget::NoWorkload(_) | NoTarget::NoRole(_))) => {
+            return Err(NoOffer::Absent("NotFound", why.to_string()));
+        }
+        Err(why) => return Err(NoOffer::Absent("PodNotOffered", why.to_string())),
+    };
+    let spec = &template.spec;
+    match (found, &spec.exec, &spec.debug, &spec.shell, &spec.role) {
+        (Found::Pod(target), Some(access), ..) => entering(request, access, target),
+        (Found::Pod(target), None, Some(access), ..) => debugging(request, access, target),
+        (Found::Workload(workload), _, _, Some(shell), _) => copying(request, shell, workload),
+        (Found::Role(role), .., Some(access)) => binding(request, access, role),
+        _ => Err(NoOffer::Unusable("TemplateUnusable", NoTarget::NotNeeded.to_string())),
+    }
+}
+
+fn entering(request: &AccessRequest, access: &ExecAccess, target: &Target) -> Result<Offer, NoOffer> {
+    let misfit = |m: exec::Misfit| NoOffer::Unusable("ContainerNotOffered", m.to_string());
+    let offer = exec::offer(access, &target.pod, &request.spec.container).map_err(misfit)?;
+    let pods = vec![pod(request, target, offer.container)];
+    Ok(Offer { pods, on_end: access.on_end, ..Offer::of(offer.words, offer.rules) })
+}
+
+fn debugging(request: &AccessRequest, access: &DebugAccess, target: &Target) -> Result<Offer, NoOffer> {
+    let misfit = |m: debug::Misfit| NoOffer::Unusable("DebugNotOffered", m.to_string());
+    let name = grant_name(&request.uid().unwrap_or_default());
+    let container = debug::container(access, &target.pod, &name, &request.spec.image).map_err(misfit)?;
+    let offer = debug::offer(access, &target.pod, &container).map_err(misfit)?;
+    let pods = vec![pod(request, target, name)];
+    Ok(Offer { pods, debug: Some(container), on_end: access.on_end, ..Offer::of(offer.words, offer.rules) })
+}
+
+fn copying(request: &AccessRequest, shell: &ShellAccess, workload: &Workload) -> Result<Offer, NoOffer> {
+    let misfit = |m: copy::Misfit| NoOffer::Unusable("CopyNotOffered", m.to_string());
+    let source = &workload.source;
+    let copied = copy::copy(shell, &Asked::by(&request.spec), source).map_err(misfit)?;
+    let taking = workload.taking(&copied.labels);
+    if !taking.is_empty() {
+        let message =
+            format!("with the labels of its template the copy would be taken by {}", taking.join(", "));
+        return Err(NoOffer::Unusable("LabelsSelected", message));
+    }
+    let name = copy_name(&source.name, &request.uid().unwrap_or_default());
+    let uncovered = workload.uncovered(&copied.labels);
+    let offer = copy::offer(shell, &copied, source, &name, &uncovered).map_err(misfit)?;
+    Ok(Offer { copy: Some((copied, source.uid.clone())), ..Offer::of(offer.words, offer.rules) })
+}
+
+fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Result<Offer, NoOffer> {
+    let namespace = request.namespace().unwrap_or_default();
+    let (kind, name) = (access.kind.as_str(), &access.name);
+    if !role.lasting.is_empty() && !access.allow_lasting {
+        let message = format!(
+            "{kind} {name} can make access that outlasts the loan, and the template does not allow that: {}",
+            role.lasting.join("; ")
+        );
+        return Err(NoOffer::Unusable("LastingPower", message));
+    }
+    let mut words = vec![format!("{kind} {name} in namespace {namespace} ({} rules)", role.rules)];
+    words.extend(
+        role.lasting
+            .iter()
+            .take(MAX_LASTING)
+            .map(|l| format!("it can make access that outlasts the loan: {l}")),
+    );
+    if role.lasting.len() > MAX_LASTING {
+        words.push(format!("and {} more that outlast the loan", role.lasting.len() - MAX_LASTING));
+    }
+    let session = match access.identity {
+        Identity::Session => Some(SessionKind::Roles),
+        Identity::Requester => {
+            words.push(format!(
+                "it is bound to {} by name: its end depends on Oz's controller",
+                request.spec.requester.username
+            ));
+            None
+        }
+    };
+    let role = RoleTerms { namespace, kind: access.kind, name: name.clone() };
+    Ok(Offer { session, role: Some(role), ..Offer::of(words, Vec::new()) })
+}
+
+fn pod(request: &AccessRequest, target: &Target, container: String) -> PodRef {
+    PodRef {
+        namespace: request.namespace().unwrap_or_default(),
+        name: target.pod.name.clone(),
+        uid: target.uid.clone(),
+        container,
+    }
+}
+
+/// The Grant that lends `offer` for `lent_for` from now on, or from when its pod runs.
 pub(super) fn grant(
     request: &AccessRequest,
     template: &AccessTemplate,
-    access: &ExecAccess,
-    target: &Target,
-    offer: exec::Offer,
+    offer: Offer,
     approved_by: Vec<String>,
     lent_for: SignedDuration,
     now: Timestamp,
 ) -> Grant {
     let uid = request.uid().unwrap_or_default();
     let namespace = request.namespace().unwrap_or_default();
-    let name = grant_name(SessionKind::Pods, &uid);
     let approved_at = whole_second(now);
-    let expires_at = later(approved_at, lent_for);
+    let starting = offer.copy.is_some() || offer.debug.is_some();
+    let start_timeout = duration::parse(&template.spec.start_timeout).unwrap_or(SignedDuration::ZERO);
+    let start_by = later(approved_at, start_timeout);
+    let expires_at = later(if starting { start_by } else { approved_at }, lent_for);
+    let copy = offer.copy.zip(template.spec.shell.clone()).map(|((copied, workload_uid), shell)| CopyTerms {
+        namespace: namespace.clone(),
+        name: copy_name(&shell.workload.name, &uid),
+        container: copied.container,
+        workload_uid,
+        seconds: lent_for.as_secs(),
+        start_by: Time(start_by),
+        asked: Asked::by(&request.spec),
+        shell,
+    });
+    let rules = Some(offer.rules).filter(|rules| !rules.is_empty());
     let spec = GrantSpec {
         holder: Holder {
             username: request.spec.requester.username.clone(),
@@ -121,26 +255,28 @@ pub(super) fn grant(
             kind: "AccessRequest".to_owned(),
             namespace: namespace.clone(),
             name: request.name_any(),
-            uid,
+            uid: uid.clone(),
         },
         reason: request.spec.reason.clone(),
-        account: account_name(&name, expires_at),
+        account: offer.session.map(|kind| account_name(kind, &uid, expires_at)).unwrap_or_default(),
         approved_at: Time(approved_at),
         expires_at: Time(expires_at),
-        access: vec![NamespaceAccess { namespace: namespace.clone(), rules: offer.rules }],
-        pods: vec![PodRef {
-            namespace,
-            name: target.pod.name.clone(),
-            uid: target.uid.clone(),
-            container: offer.container,
-        }],
+        access: rules.map(|rules| NamespaceAccess { namespace, rules }).into_iter().collect(),
+        pods: offer.pods,
+        copy,
+        debug: offer.debug.map(|container| DebugTerms {
+            seconds: lent_for.as_secs(),
+            start_by: Time(start_by),
+            container,
+        }),
+        role: offer.role,
         granted: offer.words,
         terms: Terms {
             template: TemplateTerms { name: template.name_any(), pin: pin(template) },
             approved_by,
             history_ttl: template.spec.history_ttl.clone(),
-            on_end: access.on_end,
+            on_end: offer.on_end,
         },
     };
-    Grant::new(&name, spec)
+    Grant::new(&grant_name(&uid), spec)
 }

@@ -10,7 +10,7 @@ use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantStatus, Phase, exec};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::observe::{Deciding, Observed};
+use super::observe::{Deciding, Found, Observed};
 use super::plan::{Plan, plan};
 use super::targets::{NoTarget, Target};
 use crate::gate::State;
@@ -50,7 +50,7 @@ fn deciding(approvals: i32) -> Deciding {
     Deciding {
         template: Some(template(approvals)),
         may_request: true,
-        target: Ok(Target {
+        target: Ok(Found::Pod(Target {
             uid: "p-1".into(),
             pod: exec::Pod {
                 name: "web-0".into(),
@@ -58,7 +58,7 @@ fn deciding(approvals: i32) -> Deciding {
                 default_container: "main".into(),
                 mounted_account: None,
             },
-        }),
+        })),
         gate: State::Enforced { since: at(-60) },
     }
 }
@@ -86,7 +86,7 @@ const NO: Verdict = Verdict::Deny;
 fn grants_what_was_agreed_to_and_no_more() {
     let plan = decide(&request(&[("bob", YES, 3)]), deciding(1), at(10));
     let grant = plan.grant.unwrap();
-    assert_eq!(grant.name_any(), "oz-p-u1");
+    assert_eq!(grant.name_any(), "oz-u1");
     assert_eq!(grant.spec.approved_at.0, at(10));
     assert_eq!(grant.spec.expires_at.0, at(10 + 1800));
     assert_eq!(grant.spec.holder.username, "alice");
@@ -134,7 +134,7 @@ fn refuses_each_for_its_own_reason() {
     assert_eq!(with(&|w| w.may_request = false), failed("MayNotRequest"));
     assert_eq!(with(&|w| w.target = Err(NoTarget::NoneReady)), failed("NoPodReady"));
     assert_eq!(with(&|w| w.target = Err(NoTarget::NotEnabled("shop".into()))), failed("NotEnabled"));
-    assert_eq!(with(&|w| w.template.as_mut().unwrap().spec.exec = None), failed("NotSupported"));
+    assert_eq!(with(&|w| w.template.as_mut().unwrap().spec.exec = None), failed("TemplateUnusable"));
     assert_eq!(with(&|w| w.gate = State::Enforced { since: at(0) }), failed("OlderThanGate"));
     let open = with(&|w| w.gate = State::Open("oz-guard is missing".into()));
     assert_eq!(open, (Some(Phase::Pending), "GateNotEnforced".to_owned()));

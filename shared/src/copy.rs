@@ -1,0 +1,544 @@
+//! The private copy of a workload's pod that a `shell` template lends. Pure: the controller makes the pod by it, and
+//! the CLI shows by it what would be made.
+//!
+//! The pod template is handled as JSON, so that nothing that this version does not know is lost.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::exec;
+use crate::names::DEFAULT_CONTAINER;
+use crate::quantity::milli;
+use crate::request::AccessRequestSpec;
+use crate::template::{Amounts, Keep, ShellAccess, VolumeClaims, WorkloadKind};
+
+/// How long the copy has to end, in seconds: a stream into it ends with it.
+const GRACE: i64 = 1;
+
+/// Runs where the template names no command: waits, and ends at once when told to.
+const WAITING_SHELL: &str = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done";
+
+/// The most bytes that the copy may have, as JSON; etcd takes 1.5 MB an object.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The workload's pod template as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The workload's kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The pod template: `metadata` and `spec`.
+    pub template: Value,
+    /// The names of a StatefulSet's volume claim templates.
+    pub claims: Vec<String>,
+}
+
+impl Source {
+    /// The pod template of a workload as the API server returns it. `None` where it has none.
+    #[must_use]
+    pub fn read(kind: WorkloadKind, object: &Value) -> Option<Self> {
+        let path = match kind {
+            WorkloadKind::CronJob => "/spec/jobTemplate/spec/template",
+            _ => "/spec/template",
+        };
+        let template = object.pointer(path).filter(|t| t.pointer("/spec/containers").is_some())?;
+        let claims = object.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+        let claims = claims.into_iter().flatten().filter_map(|c| c.pointer("/metadata/name")?.as_str());
+        Some(Self {
+            kind,
+            name: text(object, "/metadata/name")?,
+            uid: text(object, "/metadata/uid")?,
+            template: template.clone(),
+            claims: claims.map(str::to_owned).collect(),
+        })
+    }
+
+    /// The labels of the workload's pods.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        strings(self.template.pointer("/metadata/labels"))
+    }
+}
+
+fn text(object: &Value, path: &str) -> Option<String> {
+    object.pointer(path)?.as_str().map(str::to_owned)
+}
+
+fn strings(object: Option<&Value>) -> BTreeMap<String, String> {
+    let pairs = object.and_then(Value::as_object).into_iter().flatten();
+    pairs.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+/// What a request asks of the copy. Empty: as the template or the workload has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Asked {
+    /// The container to enter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub container: String,
+    /// Memory and CPU.
+    #[serde(default)]
+    pub amounts: Amounts,
+    /// The node; for a DaemonSet's pod.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub node: String,
+    /// The pod whose claims are shared; for a StatefulSet's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub pod: String,
+}
+
+impl Asked {
+    /// What this request asks.
+    #[must_use]
+    pub fn by(request: &AccessRequestSpec) -> Self {
+        Self {
+            container: request.container.clone(),
+            amounts: Amounts { memory: request.memory.clone(), cpu: request.cpu.clone() },
+            node: request.node.clone(),
+            pod: request.pod.clone(),
+        }
+    }
+}
+
+/// Why there is no copy as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// More than the template lends.
+    #[error("the template lends at most {most} {what}, not {asked}")]
+    TooMuch {
+        /// `memory` or `cpu`.
+        what: &'static str,
+        /// The most.
+        most: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// The template lends none.
+    #[error("the template does not let a request choose its {0}")]
+    NotChosen(&'static str),
+    /// There is no such container.
+    #[error("{kind} {name} has no container {container}; it has {}", .there.join(", "), kind = .kind.as_str())]
+    NoSuchContainer {
+        /// The workload's kind.
+        kind: WorkloadKind,
+        /// Its name.
+        name: String,
+        /// The container that is missing.
+        container: String,
+        /// Those that it has.
+        there: Vec<String>,
+    },
+    /// The template offers another container.
+    #[error("the template does not offer container {0}")]
+    NotOffered(String),
+    /// A patch does not apply.
+    #[error("the template's patches do not apply: {0}")]
+    Patch(String),
+    /// What the patches left is no pod.
+    #[error("with the template's patches this is no pod any more: {0}")]
+    NoPod(&'static str),
+    /// Too large for the API server.
+    #[error("the copy would be too large")]
+    TooLarge,
+    /// The pod is lent by connections that cannot be written down.
+    #[error(transparent)]
+    Connections(#[from] exec::Misfit),
+}
+
+/// A copy as it would be made: `metadata` with labels and annotations, and `spec`, without its deadline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copied {
+    /// The pod's labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its spec.
+    pub spec: Value,
+    /// The container to enter.
+    pub container: String,
+    /// The claims that it shares with the workload.
+    pub shared_claims: Vec<String>,
+}
+
+impl Copied {
+    /// All containers: ordinary and init ones.
+    #[must_use]
+    pub fn containers(&self) -> Vec<String> {
+        ["containers", "initContainers"]
+            .into_iter()
+            .flat_map(|list| self.spec[list].as_array().into_iter().flatten())
+            .filter_map(|c| c["name"].as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// The account whose token is mounted in it, if one is.
+    #[must_use]
+    pub fn mounted_account(&self) -> Option<String> {
+        let mounted = self.spec["automountServiceAccountToken"] != json!(false)
+            || volumes(&self.spec).any(|v| token_sources(v).next().is_some());
+        mounted.then(|| self.spec["serviceAccountName"].as_str().unwrap_or("default").to_owned())
+    }
+
+    /// The image of the container to enter.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        let mut all = self.spec["containers"].as_array().into_iter().flatten();
+        all.find(|c| c["name"] == self.container.as_str()).and_then(|c| c["image"].as_str()).unwrap_or("")
+    }
+
+    /// The whole pod: called `name`, ending after `seconds` at the latest.
+    #[must_use]
+    pub fn pod(mut self, seconds: i64) -> Value {
+        self.spec["activeDeadlineSeconds"] = json!(seconds.max(1));
+        json!({"apiVersion": "v1", "kind": "Pod",
+               "metadata": {"labels": self.labels, "annotations": self.annotations}, "spec": self.spec})
+    }
+}
+
+/// The copy that `shell` lends of `source`.
+///
+/// # Errors
+/// When more is asked for than the template lends, the container is not there, or a patch does not apply.
+pub fn copy(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<Copied, Misfit> {
+    within(shell, asked, source.kind)?;
+    let mut spec = source.template["spec"].clone();
+    let container = chosen(shell, asked, source)?;
+    drop_what_is_the_workloads(&mut spec, &shell.keep);
+    let shared_claims = claims(&mut spec, shell.volume_claims, asked, source);
+    place(&mut spec, shell, asked);
+    for it in containers_mut(&mut spec).filter(|c| c["name"] == container.as_str()) {
+        furnish(it, shell, asked);
+    }
+
+    let mut annotations = strings(source.template.pointer("/metadata/annotations"));
+    if shell.purge_annotations {
+        annotations.clear();
+    }
+    annotations.extend(shell.annotations.clone());
+    let mut pod = json!({"metadata": {"labels": shell.labels, "annotations": annotations}, "spec": spec});
+    patch(&mut pod, shell)?;
+
+    let labels = strings(pod.pointer("/metadata/labels"));
+    let annotations = strings(pod.pointer("/metadata/annotations"));
+    let mut spec = pod["spec"].take();
+    if !spec.is_object() || !containers_mut(&mut spec).any(|c| c["name"] == container.as_str()) {
+        return Err(Misfit::NoPod("the container to enter is gone"));
+    }
+    hold(&mut spec, &shell.keep);
+    if spec.to_string().len() > MAX_BYTES {
+        return Err(Misfit::TooLarge);
+    }
+    Ok(Copied { labels, annotations, spec, container, shared_claims })
+}
+
+/// What is lent with the copy: rules for the pod called `name`, the same in words, the container to enter.
+/// `uncovered`: the network policies that hold the workload's pods but would not hold the copy.
+///
+/// # Errors
+/// When the rules would not fit a Role.
+pub fn offer(
+    shell: &ShellAccess,
+    copied: &Copied,
+    source: &Source,
+    name: &str,
+    uncovered: &[String],
+) -> Result<exec::Offer, Misfit> {
+    let pod = exec::Pod {
+        name: name.to_owned(),
+        containers: copied.containers(),
+        default_container: copied.container.clone(),
+        mounted_account: copied.mounted_account(),
+    };
+    let ways = exec::Ways { connections: &shell.connections, containers: &[], commands: &[] };
+    let mut offer = exec::lend(ways, &pod, "")?;
+    let mut words = vec![format!(
+        "a copy of a pod of {} {}: pod {name}, container {}, image {}",
+        source.kind.as_str(),
+        source.name,
+        copied.container,
+        copied.image()
+    )];
+    words.append(&mut offer.words);
+    if !copied.shared_claims.is_empty() {
+        words.push(format!(
+            "it shares the volume claims {} with the workload",
+            copied.shared_claims.join(", ")
+        ));
+    }
+    for policy in uncovered {
+        words.push(format!("network policy {policy} holds the workload's pods, but not this copy"));
+    }
+    words.push("at the end the copy is deleted, and open streams with it".to_owned());
+    Ok(exec::Offer { words, ..offer })
+}
+
+/// Is no more asked for than the template lends?
+fn within(shell: &ShellAccess, asked: &Asked, kind: WorkloadKind) -> Result<(), Misfit> {
+    let most = shell.max_resources.clone().unwrap_or_default();
+    for (what, asked, most) in
+        [("memory", &asked.amounts.memory, &most.memory), ("cpu", &asked.amounts.cpu, &most.cpu)]
+    {
+        if asked.is_empty() {
+            continue;
+        }
+        match (milli(asked), milli(most)) {
+            (_, None) => return Err(Misfit::NotChosen(what)),
+            (Some(wanted), Some(bound)) if wanted <= bound => {}
+            _ => return Err(Misfit::TooMuch { what, most: most.clone(), asked: asked.clone() }),
+        }
+    }
+    if !asked.node.is_empty() && kind != WorkloadKind::DaemonSet {
+        return Err(Misfit::NotChosen("node"));
+    }
+    let shares = kind == WorkloadKind::StatefulSet && shell.volume_claims == VolumeClaims::Share;
+    if !asked.pod.is_empty() && !shares {
+        return Err(Misfit::NotChosen("pod"));
+    }
+    Ok(())
+}
+
+fn chosen(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<String, Misfit> {
+    let all = source.template.pointer("/spec/containers").and_then(Value::as_array);
+    let there: Vec<String> =
+        all.into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_owned)).collect();
+    if !asked.container.is_empty() && !shell.container.is_empty() && asked.container != shell.container {
+        return Err(Misfit::NotOffered(asked.container.clone()));
+    }
+    let annotated = strings(source.template.pointer("/metadata/annotations")).remove(DEFAULT_CONTAINER);
+    let named = [&asked.container, &shell.container].into_iter().find(|c| !c.is_empty());
+    let container = named.cloned().or(annotated.filter(|a| there.contains(a))).or(there.first().cloned());
+    match container {
+        Some(container) if there.contains(&container) => Ok(container),
+        container => Err(Misfit::NoSuchContainer {
+            kind: source.kind,
+            name: source.name.clone(),
+            container: container.unwrap_or_default(),
+            there,
+        }),
+    }
+}
+
+/// What makes a pod one of the workload's, and what would act on it as if it were.
+fn drop_what_is_the_workloads(spec: &mut Value, keep: &[Keep]) {
+    let has = |k| keep.contains(&k);
+    let on_host_network = spec["hostNetwork"] == json!(true);
+    for gone in
+        ["nodeName", "hostname", "subdomain", "setHostnameAsFQDN", "schedulingGates", "ephemeralContainers"]
+    {
+        remove(spec, gone);
+    }
+    if !has(Keep::TopologySpread) {
+        remove(spec, "topologySpreadConstraints");
+    }
+    if !has(Keep::ReadinessGates) {
+        remove(spec, "readinessGates");
+    }
+    for container in containers_mut(spec) {
+        if !has(Keep::Probes) {
+            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+                remove(container, probe);
+            }
+        }
+        if !has(Keep::Lifecycle) {
+            remove(container, "lifecycle");
+        }
+        if has(Keep::HostPorts) {
+            continue;
+        }
+        if on_host_network {
+            // There each port is one of the node's.
+            remove(container, "ports");
+        }
+        for port in items_mut(container, "ports") {
+            remove(port, "hostPort");
+            remove(port, "hostIP");
+        }
+    }
+}
+
+/// Takes the persistent volumes out, or puts a StatefulSet's own in. Returns the claims that are shared.
+fn claims(spec: &mut Value, policy: VolumeClaims, asked: &Asked, source: &Source) -> Vec<String> {
+    let claim =
+        |v: &Value| v.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str).map(str::to_owned);
+    let mut all: Vec<Value> = spec["volumes"].as_array().cloned().unwrap_or_default();
+    if policy == VolumeClaims::Share {
+        let pod = if asked.pod.is_empty() { format!("{}-0", source.name) } else { asked.pod.clone() };
+        for name in &source.claims {
+            all.retain(|v| v["name"] != name.as_str());
+            all.push(json!({"name": name, "persistentVolumeClaim": {"claimName": format!("{name}-{pod}")}}));
+        }
+    } else {
+        all.retain(|v| claim(v).is_none());
+    }
+    let there: Vec<&str> = all.iter().filter_map(|v| v["name"].as_str()).collect();
+    for container in containers_mut(spec) {
+        for mounts in ["volumeMounts", "volumeDevices"] {
+            if let Some(list) = container.get_mut(mounts).and_then(Value::as_array_mut) {
+                list.retain(|m| m["name"].as_str().is_some_and(|name| there.contains(&name)));
+            }
+        }
+    }
+    let shared = all.iter().filter_map(claim).collect();
+    if !all.is_empty() || spec.get("volumes").is_some() {
+        spec["volumes"] = Value::Array(all);
+    }
+    shared
+}
+
+fn place(spec: &mut Value, shell: &ShellAccess, asked: &Asked) {
+    if !shell.node_selector.is_empty() {
+        change_object(spec, "nodeSelector", |selector| {
+            selector.extend(shell.node_selector.iter().map(|(k, v)| (k.clone(), json!(v))));
+        });
+    }
+    if !shell.tolerations.is_empty() {
+        change_list(spec, "tolerations", |list| list.extend(shell.tolerations.iter().map(|t| json!(t))));
+    }
+    if asked.node.is_empty() {
+        return;
+    }
+    // As the DaemonSet controller does: by the scheduler, which says what keeps it.
+    let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let mut terms = spec.pointer(required).and_then(Value::as_array).cloned().unwrap_or_default();
+    if terms.is_empty() {
+        terms.push(json!({}));
+    }
+    for term in &mut terms {
+        term["matchFields"] = json!([{"key": "metadata.name", "operator": "In", "values": [asked.node]}]);
+    }
+    spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!({"nodeSelectorTerms": terms});
+}
+
+/// The container to enter: what it runs, with which environment and amounts.
+fn furnish(container: &mut Value, shell: &ShellAccess, asked: &Asked) {
+    if shell.command.is_empty() && shell.args.is_empty() {
+        container["command"] = json!(["sh", "-c", WAITING_SHELL]);
+        remove(container, "args");
+    } else {
+        remove(container, "args");
+        if !shell.command.is_empty() {
+            container["command"] = json!(shell.command);
+        }
+        if !shell.args.is_empty() {
+            container["args"] = json!(shell.args);
+        }
+    }
+    if !shell.env.is_empty() {
+        change_list(container, "env", |env| {
+            for variable in &shell.env {
+                env.retain(|e| e["name"] != variable.name.as_str());
+                env.push(json!(variable));
+            }
+        });
+    }
+    for amounts in [shell.resources.as_ref(), Some(&asked.amounts)].into_iter().flatten() {
+        for (what, amount) in [("memory", &amounts.memory), ("cpu", &amounts.cpu)] {
+            for list in ["requests", "limits"].into_iter().filter(|_| !amount.is_empty()) {
+                container["resources"][list][what] = json!(amount);
+            }
+        }
+    }
+}
+
+fn patch(pod: &mut Value, shell: &ShellAccess) -> Result<(), Misfit> {
+    let reaches = |path: &str| {
+        ["/spec", "/metadata/labels", "/metadata/annotations"]
+            .into_iter()
+            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    for operation in &shell.patches {
+        if !reaches(&operation.path) || !operation.from.as_deref().is_none_or(reaches) {
+            return Err(Misfit::Patch(format!("{} is not theirs to change", operation.path)));
+        }
+        let mut one = json!({"op": operation.op, "path": operation.path});
+        match &operation.from {
+            Some(from) => one["from"] = json!(from),
+            // A null is dropped on its way through the API server: a missing value is one.
+            None => one["value"] = operation.value.clone().unwrap_or(Value::Null),
+        }
+        let one: json_patch::PatchOperation =
+            serde_json::from_value(one).map_err(|e| Misfit::Patch(e.to_string()))?;
+        json_patch::patch(pod, &[one]).map_err(|e| Misfit::Patch(e.to_string()))?;
+        // Patches can copy what they have copied.
+        if pod.to_string().len() > MAX_BYTES {
+            return Err(Misfit::TooLarge);
+        }
+    }
+    Ok(())
+}
+
+/// What every copy has, whatever the patches say: it ends for good, at once, and holds no token unless that is kept.
+fn hold(spec: &mut Value, keep: &[Keep]) {
+    spec["restartPolicy"] = json!("Never");
+    spec["terminationGracePeriodSeconds"] = json!(GRACE);
+    remove(spec, "ephemeralContainers");
+    if keep.contains(&Keep::ServiceAccountToken) {
+        return;
+    }
+    spec["automountServiceAccountToken"] = json!(false);
+    for volume in items_mut(spec, "volumes") {
+        if let Some(sources) = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut) {
+            sources.retain(|s| s.get("serviceAccountToken").is_none());
+        }
+    }
+}
+
+fn volumes(spec: &Value) -> impl Iterator<Item = &Value> {
+    spec["volumes"].as_array().into_iter().flatten()
+}
+
+fn token_sources(volume: &Value) -> impl Iterator<Item = &Value> {
+    let sources = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+    sources.filter(|s| s.get("serviceAccountToken").is_some())
+}
+
+fn containers_mut(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let lists = spec.as_object_mut().into_iter().flat_map(Map::iter_mut);
+    lists
+        .filter(|(key, _)| matches!(key.as_str(), "containers" | "initContainers"))
+        .flat_map(|(_, list)| list.as_array_mut().into_iter().flatten())
+        .filter(|c| c.is_object())
+}
+
+fn remove(object: &mut Value, key: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(key);
+    }
+}
+
+/// The items of the list at `key`, none where there is no list.
+fn items_mut<'a>(parent: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {
+    parent.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Changes the object at `key`, made where there is none.
+fn change_object(parent: &mut Value, key: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+    let mut object = match parent.get_mut(key).map(Value::take) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    change(&mut object);
+    parent[key] = Value::Object(object);
+}
+
+/// Changes the list at `key`, made where there is none.
+fn change_list(parent: &mut Value, key: &str, change: impl FnOnce(&mut Vec<Value>)) {
+    let mut list = match parent.get_mut(key).map(Value::take) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    };
+    change(&mut list);
+    parent[key] = Value::Array(list);
+}
+
+#[cfg(test)]
+mod tests;
