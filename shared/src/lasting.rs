@@ -1,5 +1,7 @@
 //! Which rights can make access that outlasts the loan of them: found before a role is lent.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 /// API group, resource and verbs by which something is made that stays: accounts, tokens, bindings, code that runs as
@@ -36,42 +38,32 @@ const LASTING: &[(&str, &str, &[&str], &str)] = &[
     ("ozaccess.io", "accesstemplates", &["approve", "request"], "access that is asked for outlasts the loan"),
     ("ozaccess.io", "sessions", &["mint"], "tokens outlast the loan"),
 ];
+const WILDCARD: &str = "a wildcard holds everything, also what is yet to come";
 const WRITE: &[&str] = &["create", "update", "patch"];
 const READ_OR_WRITE: &[&str] = &["get", "list", "watch", "create", "update", "patch"];
 const CONNECT: &[&str] = &["get", "create"];
 
-/// What in these rules can make access that outlasts a loan of them: one line each, none where there is nothing.
+/// What in these rules can make access that outlasts a loan of them: a line for each way, none where there is none.
 /// A rule for named objects counts as one for all: what a name stands for can be anything.
 #[must_use]
 pub fn lasting(rules: &[PolicyRule]) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for rule in rules {
         let resources = rule.resources.as_deref().unwrap_or_default();
         let groups = rule.api_groups.as_deref().unwrap_or_default();
         if groups.iter().chain(resources).chain(&rule.verbs).any(|s| s == "*") && !resources.is_empty() {
-            found.push(format!(
-                "{} on {}: a wildcard holds everything, also what will be",
-                rule.verbs.join(","),
-                resources.join(",")
-            ));
+            found.entry(WILDCARD).or_default().extend(resources.iter().map(String::as_str));
             continue;
         }
         for (group, resource, verbs, why) in LASTING {
-            let named = resources.iter().filter(|r| group_holds(groups, group) && holds(r, resource));
-            let verbs: Vec<&str> =
-                rule.verbs.iter().map(String::as_str).filter(|v| verbs.contains(v)).collect();
-            for name in named.filter(|_| !verbs.is_empty()) {
-                found.push(format!("{} on {name}: {why}", verbs.join(",")));
+            if groups.iter().any(|g| g == group) && rule.verbs.iter().any(|v| verbs.contains(&v.as_str())) {
+                let named = resources.iter().map(String::as_str).filter(|r| holds(r, resource));
+                found.entry(why).or_default().extend(named);
             }
         }
     }
-    found.sort_unstable();
-    found.dedup();
-    found
-}
-
-fn group_holds(groups: &[String], group: &str) -> bool {
-    groups.iter().any(|g| g == group)
+    let said = |(why, of): (&str, BTreeSet<&str>)| format!("{why} ({})", Vec::from_iter(of).join(", "));
+    found.into_iter().filter(|(_, of)| !of.is_empty()).map(said).collect()
 }
 
 /// Does a rule's resource cover this one? `*/scale` and `pods/*` are RBAC's own wildcards for subresources.
