@@ -40,6 +40,8 @@ pub(crate) enum NoTarget {
     NoWorkload(WorkloadRef),
     #[error("{kind} {name} is not there", kind = .0.kind.as_str(), name = .0.name)]
     NoRole(RoleAccess),
+    #[error("{0}")]
+    BeyondCeiling(String),
     #[error("pod {0} is not there")]
     NoPod(String),
     #[error("pod {0} is not one of those that the template offers")]

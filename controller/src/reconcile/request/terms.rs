@@ -128,6 +128,9 @@ pub(super) fn offer(
         Err(why @ NoTarget::Unusable(_)) => {
             return Err(NoOffer::Unusable("TemplateUnusable", why.to_string()));
         }
+        Err(why @ NoTarget::BeyondCeiling(_)) => {
+            return Err(NoOffer::Unusable("BeyondCeiling", why.to_string()));
+        }
         Err(why @ NoTarget::NoneReady) => return Err(NoOffer::Absent("NoPodReady", why.to_string())),
         Err(why @ (NoTarget::NoWorkload(_) | NoTarget::NoRole(_))) => {
             return Err(NoOffer::Absent("NotFound", why.to_string()));
