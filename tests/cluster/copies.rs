@@ -150,8 +150,9 @@ async fn is_as_large_as_was_asked_and_never_larger_than_allowed() {
     scenario("amounts", async |world| {
         deployed(world, &json!({"maxResources": {"memory": "128Mi"}})).await;
         for (spec, said) in [
-            (json!({"memory": "129Mi"}), "web lends at most 128Mi memory, not 129Mi"),
-            (json!({"memory": "1G"}), "web lends at most 128Mi memory, not 1G"),
+            (json!({"memory": "129Mi"}), "web lends memory above zero and up to 128Mi, not 129Mi"),
+            (json!({"memory": "1G"}), "web lends memory above zero and up to 128Mi, not 1G"),
+            (json!({"memory": "0.0Mi"}), "web lends memory above zero"),
             (json!({"cpu": "1m"}), "web does not let a request choose its cpu"),
             (json!({"image": "localhost/busybox:1"}), "web does not offer image"),
         ] {
@@ -180,7 +181,7 @@ async fn is_as_large_as_was_asked_and_never_larger_than_allowed() {
         world.must(&world.dave, Call::merge(world.ns.oz("accesstemplates/two"), lower)).await;
         world.decide(&world.bob, "late", "Approve").await;
         let ended = world.until_ended("late", "Failed", "CopyNotOffered").await;
-        assert!(message(&ended, READY).contains("at most 32Mi memory, not 64Mi"), "{:?}", ended.status);
+        assert!(message(&ended, READY).contains("up to 32Mi, not 64Mi"), "{:?}", ended.status);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use oz_shared::lasting::lasting;
 use oz_shared::template::{Identity, RoleAccess, RoleKind};
 
@@ -92,14 +92,17 @@ async fn rules(
     kind: RoleKind,
     name: &str,
 ) -> kube::Result<Option<Vec<PolicyRule>>> {
+    // What is looked at must be what will be bound: a name can be read otherwise in a URL.
     Ok(match kind {
         RoleKind::Role => {
             let api: Api<Role> = Api::namespaced(client.clone(), namespace);
-            api.get_opt(name).await?.map(|r| r.rules.unwrap_or_default())
+            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
+            role.map(|r| r.rules.unwrap_or_default())
         }
         RoleKind::ClusterRole => {
             let api: Api<ClusterRole> = Api::all(client.clone());
-            api.get_opt(name).await?.map(|r| r.rules.unwrap_or_default())
+            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
+            role.map(|r| r.rules.unwrap_or_default())
         }
     })
 }
