@@ -45,6 +45,7 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back an acc
 complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
 complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
 complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts that Oz has put into the kubeconfig up to date'
+complete -c oz -n "__fish_oz_needs_command" -f -a "token" -d 'Print a token for an access that you hold, as a credential plugin of kubectl does'
 complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on the cluster, or bring it up to date'
 complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
@@ -229,6 +230,15 @@ complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcom
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand token" -l uid -d 'The request\'s uid: another one of the same name is not meant' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand token" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_using_subcommand install" -l image -d 'The controller\'s image, as the nodes pull it. Default: the one that is installed, or oz-controller:VERSION' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l audience -d 'What the API server takes tokens for; may be repeated. Default: it is asked' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l replicas -d 'How many controllers run; one works. Default: as many as are installed, or 2' -r

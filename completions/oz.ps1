@@ -45,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Take back what is lent to others, now')
             [CompletionResult]::new('shell', 'shell', [CompletionResultType]::ParameterValue, 'Open a shell, or run a command, under an access that you hold')
             [CompletionResult]::new('kubeconfig', 'kubeconfig', [CompletionResultType]::ParameterValue, 'Keep the contexts that Oz has put into the kubeconfig up to date')
+            [CompletionResult]::new('token', 'token', [CompletionResultType]::ParameterValue, 'Print a token for an access that you hold, as a credential plugin of kubectl does')
             [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Install Oz on the cluster, or bring it up to date')
             [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'End every loan, then take Oz out of the cluster')
             [CompletionResult]::new('enable', 'enable', [CompletionResultType]::ParameterValue, 'Let Oz lend in a namespace, or no longer')
@@ -287,6 +288,20 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             break
         }
         'oz;kubeconfig;prune' {
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'The kubeconfig file')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Act as this user')
+            [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
+            [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
+            [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'oz;token' {
+            [CompletionResult]::new('--uid', '--uid', [CompletionResultType]::ParameterName, 'The request''s uid: another one of the same name is not meant')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')

@@ -44,3 +44,4 @@ mod output;
 mod plugin;
 mod shell;
 mod streams;
+mod token;

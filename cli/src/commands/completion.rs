@@ -127,7 +127,7 @@ enum Names {
 }
 
 /// Which values of which commands are names in the cluster; an empty command means the flags of all.
-const VALUES: [(&str, &str, Names); 12] = [
+const VALUES: [(&str, &str, Names); 13] = [
     ("", "namespace", Names::Namespaces),
     ("", "context", Names::Contexts),
     ("access-request", "template", Names::Templates),
@@ -139,6 +139,7 @@ const VALUES: [(&str, &str, Names); 12] = [
     ("revoke", "user", Names::Holders),
     ("grants", "user", Names::Holders),
     ("shell", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
+    ("token", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
     ("enable", "namespaces", Names::Namespaces),
 ];
 

@@ -7,6 +7,7 @@ use kube::api::ListParams;
 use oz_shared::{AccessRequest, Phase};
 
 use crate::app::App;
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, context_name, entry, is_mine, mint};
@@ -112,6 +113,10 @@ async fn prune(app: &App) -> Result<u8, Error> {
     }
     for name in store.prune(now, |entry| !dead.contains(&entry.name))? {
         app.printer.data(&name)?;
+    }
+    if let Some(cache) = Cache::open() {
+        cache.prune(jiff::Timestamp::now());
+        ours.iter().filter(|entry| dead.contains(&entry.name)).for_each(|entry| cache.forget(&entry.request));
     }
     Ok(exit::DONE)
 }

@@ -15,6 +15,10 @@ const EXTENSION: &str = "ozaccess.io";
 /// What the API machinery calls the exec plugin's protocol.
 const EXEC_API: &str = "client.authentication.k8s.io/v1";
 
+/// Shown by kubectl where it cannot find the plugin.
+const INSTALL_HINT: &str =
+    "This access was lent by oz, which is not found: install it, then run oz kubeconfig update.";
+
 /// How the user of an entry proves who he is.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
@@ -210,7 +214,8 @@ impl Entry {
                     (!args.is_empty()).then(|| ("args", Value::Sequence(args.iter().map(text).collect()))),
                     Some(("command", text(command))),
                     env,
-                    Some(("interactiveMode", text("IfAvailable"))),
+                    Some(("installHint", text(INSTALL_HINT))),
+                    Some(("interactiveMode", text("Never"))),
                     Some(("provideClusterInfo", Value::Bool(false))),
                 ];
                 map([("exec", map(keys.into_iter().flatten())), mark])
