@@ -34,6 +34,7 @@ mod asking;
 mod codes;
 mod deciding;
 mod full_screen;
+mod handed;
 mod help;
 mod hostile;
 mod interrupted;

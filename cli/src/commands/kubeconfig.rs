@@ -1,5 +1,8 @@
 //! `oz kubeconfig`
 
+mod export;
+mod import;
+
 use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
@@ -16,9 +19,11 @@ use crate::kubeconfig::OurEntry;
 const EXAMPLES: &str = "\
 Examples:
   oz kubeconfig update -A
-  oz kubeconfig prune";
+  oz kubeconfig prune
+  (umask 077; oz kubeconfig export access-request-api-exec-7k2pd > lent.yaml)
+  oz kubeconfig import lent.yaml";
 
-/// Keep the contexts that Oz has put into the kubeconfig up to date
+/// Keep the contexts in your kubeconfig, hand one on, or take one in
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -36,12 +41,16 @@ enum Action {
     },
     /// Remove the contexts of accesses that have ended; what is not Oz's is never touched
     Prune,
+    Export(export::Args),
+    Import(import::Args),
 }
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.action {
         Action::Update { all_namespaces } => update(app, all_namespaces).await,
         Action::Prune => prune(app).await,
+        Action::Export(args) => export::run(args, app).await,
+        Action::Import(args) => import::run(args, app).await,
     }
 }
 
@@ -74,7 +83,7 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
     let (now, server) = (cluster.now(), cluster.server());
     // Only what this list is complete for can be told to be dead.
     let keep = |ours: &OurEntry| {
-        let here = scope.is_none() || ours.namespace == scope;
+        let here = !ours.request.is_empty() && (scope.is_none() || ours.namespace == scope);
         live.contains(&ours.name) || !here || ours.server.as_deref() != Some(server.as_str())
     };
     let (gone, written) = store.change(|draft| {

@@ -6,6 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_yaml::{Mapping, Value};
 
+use super::render;
+
 /// What every name of ours begins with.
 pub(crate) const PREFIX: &str = "oz-";
 
@@ -67,7 +69,7 @@ pub(crate) struct Entry {
     pub(crate) credential: Credential,
     /// When the loan ends.
     pub(crate) expires_at: Timestamp,
-    /// The request behind it: `namespace/name`.
+    /// The request behind it: `namespace/name`; empty where someone else's was handed over.
     pub(crate) request: String,
 }
 
@@ -94,7 +96,7 @@ pub(crate) struct OurEntry {
     pub(crate) namespace: Option<String>,
     /// When the loan ends.
     pub(crate) expires: Timestamp,
-    /// The request behind it: `namespace/name`.
+    /// The request behind it: `namespace/name`; empty where someone else's was handed over.
     pub(crate) request: String,
     /// The server of the cluster that the context names, where there is one.
     pub(crate) server: Option<String>,
@@ -184,6 +186,22 @@ impl Entry {
                 map([(section.kind(), body), ("name", text(&self.name))])
             }
         }
+    }
+
+    /// A kubeconfig of nothing but this, without our mark: for somebody who need not have Oz.
+    pub(crate) fn alone(&self) -> String {
+        let mut text = String::from("apiVersion: v1\nkind: Config\n");
+        for section in Section::ALL {
+            let mut item = self.item(section);
+            if let Some(Value::Mapping(body)) = item.get_mut(section.kind()) {
+                body.shift_remove("extensions");
+            }
+            text.push_str(&format!("{}:\n{}\n", section.key(), render::block_item(&item, 0)));
+        }
+        let mut name = String::new();
+        render::quote(&mut name, &self.name);
+        text.push_str(&format!("current-context: {name}\n"));
+        text
     }
 
     fn cluster(&self) -> Value {
