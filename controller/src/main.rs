@@ -8,9 +8,10 @@ mod fault;
 mod gate;
 mod http;
 mod metrics;
-mod pods;
+
 mod reconcile;
 mod report;
+mod rests;
 mod run;
 mod sweep;
 mod watches;

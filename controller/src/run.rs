@@ -27,7 +27,7 @@ use crate::metrics::{Counts, Metrics};
 use crate::reconcile::{self, grant, request};
 use crate::report::{self, Events};
 use crate::watches::{Triggers, watch};
-use crate::{pods, sweep};
+use crate::{rests, sweep};
 
 /// How many requests and how many grants are worked on at once: enough that one slow pass delays nobody, few enough that
 /// the connections (one an API request in flight) stay few, and more grants, so that what was begun is finished first.
@@ -156,12 +156,12 @@ async fn lead(
 
     let (triggers, request_triggers, grant_triggers, suspects) =
         Triggers::new(requests.clone(), grants.clone());
-    let (changed, pods_changed) = tokio::sync::watch::channel(());
-    tokio::spawn(watch(Api::<AccessRequest>::all(client.clone()), request_writer, {
+    let (changed, grants_changed) = tokio::sync::watch::channel(());
+    tokio::spawn(watch(Api::all(client.clone()), request_writer, {
         let triggers = triggers.clone();
         move |event| triggers.request(event)
     }));
-    tokio::spawn(watch(Api::<Grant>::all(client.clone()), grant_writer, {
+    tokio::spawn(watch(Api::all(client.clone()), grant_writer, {
         let triggers = triggers.clone();
         move |event| {
             triggers.grant(event);
@@ -181,7 +181,7 @@ async fn lead(
     requests.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
-    tokio::spawn(pods::run(client, grants.clone(), pods_changed, triggers));
+    tokio::spawn(rests::run(client, grants.clone(), grants_changed, triggers));
     tokio::spawn(sweep::run(context.clone(), suspects));
 
     let at_once = |n| kube::runtime::controller::Config::default().concurrency(n);

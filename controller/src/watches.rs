@@ -1,6 +1,7 @@
 //! Which objects are looked at when something happens: watch events in, names to reconcile out.
 
 use futures::{Stream, StreamExt as _};
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
@@ -77,8 +78,8 @@ impl Triggers {
         }
     }
 
-    /// A pod that this grant rests on went.
-    pub(crate) fn pod(&self, grant: &Grant) {
+    /// Something that this grant rests on changed.
+    pub(crate) fn ground(&self, grant: &Grant) {
         let _ = self.to_grants.send(ObjectRef::from_obj(grant));
     }
 
@@ -97,9 +98,10 @@ fn stream<T>(mut receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> {
     futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
 }
 
-/// Keeps a store current for as long as the process lives, and tells of each event after the store knows it.
+/// Keeps a store current for as long as the process lives, and tells of each event after the store knows it. An object
+/// that this version cannot read is left out, and that is said: it must not keep the others from being seen.
 pub(crate) async fn watch<K>(
-    api: Api<K>,
+    api: Api<DeserializeGuard<K>>,
     writer: reflector::store::Writer<K>,
     told: impl Fn(&Event<K>) + Send,
 ) where
@@ -113,6 +115,7 @@ pub(crate) async fn watch<K>(
 {
     let events = watch_objects(api, watcher::Config::default())
         .default_backoff()
+        .filter_map(|event| std::future::ready(event.map(readable).transpose()))
         .modify(|object| {
             // Anyone may write these, and nothing is decided by them.
             object.meta_mut().managed_fields = None;
@@ -128,4 +131,20 @@ pub(crate) async fn watch<K>(
             }
         }
     }
+}
+
+fn readable<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    let read = |object: DeserializeGuard<K>| {
+        let failed = |e: &InvalidObject| {
+            tracing::error!(kind = %K::kind(&()), name = e.metadata.name, error = e.error, "this object cannot be read");
+        };
+        object.0.inspect_err(failed).ok()
+    };
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(object) => Event::InitApply(read(object)?),
+        Event::Apply(object) => Event::Apply(read(object)?),
+        Event::Delete(object) => Event::Delete(read(object)?),
+    })
 }

@@ -502,7 +502,7 @@ fn hold(spec: &mut Value, keep: &[Keep]) {
     spec["automountServiceAccountToken"] = json!(false);
     for volume in items_mut(spec, "volumes") {
         if let Some(sources) = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut) {
-            sources.retain(|s| s.get("serviceAccountToken").is_none());
+            sources.retain(|s| !is_credential(s));
         }
     }
 }
@@ -513,7 +513,12 @@ fn volumes(spec: &Value) -> impl Iterator<Item = &Value> {
 
 fn token_sources(volume: &Value) -> impl Iterator<Item = &Value> {
     let sources = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
-    sources.filter(|s| s.get("serviceAccountToken").is_some())
+    sources.filter(|s| is_credential(s))
+}
+
+/// Does this source of a projected volume give the pod a credential of its own?
+fn is_credential(source: &Value) -> bool {
+    ["serviceAccountToken", "podCertificate"].iter().any(|kind| source.get(kind).is_some())
 }
 
 fn containers_mut(spec: &mut Value) -> impl Iterator<Item = &mut Value> {

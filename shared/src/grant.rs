@@ -182,6 +182,7 @@ fn ephemeral_container(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 /// A role that is bound, not copied: it is lent as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RoleTerms {
     /// The namespace in which it is bound.
     #[schemars(length(min = 1, max = 63))]
@@ -191,6 +192,12 @@ pub struct RoleTerms {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Its uid: another one of its name is not lent.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
+    /// May it come to hold what outlasts the loan?
+    #[serde(default)]
+    pub allow_lasting: bool,
 }
 
 /// The terms of the loan, copied when it was made.

@@ -9,7 +9,6 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 /// Kinds that may be written: what they say gives nobody any right. API group and resource.
 const HARMLESS: &[(&str, &str)] = &[
-    ("", "configmaps"),
     ("", "events"),
     ("", "limitranges"),
     ("", "persistentvolumeclaims"),
@@ -99,7 +98,7 @@ mod tests {
             ("", "pods", "delete"),
             ("", "pods/log", "get"),
             ("", "pods/eviction", "create"),
-            ("", "configmaps", "update"),
+            ("", "persistentvolumeclaims", "update"),
             ("apps", "deployments", "watch"),
             ("apps", "deployments/scale", "patch"),
             ("example.com", "things", "get"),
@@ -127,6 +126,8 @@ mod tests {
             ("", "*/scale", "update"),
             ("", "secrets", "get"),
             ("", "secrets", "watch"),
+            // Programs read from them what they run and whom they trust.
+            ("", "configmaps", "update"),
             ("", "secrets", "create"),
             ("", "pods", "create"),
             ("", "pods/exec", "get"),

@@ -66,6 +66,11 @@ async fn a_cluster_role_is_lent_in_the_namespace_alone() {
         let request = world.lent("r", json!({})).await;
         let status = request.status.clone().unwrap();
         assert!(status.granted[0].starts_with("ClusterRole view in namespace"), "{:?}", status.granted);
+        assert!(
+            status.granted.iter().any(|w| w.contains("get,list,watch on") && w.contains("pods/log")),
+            "{:?}",
+            status.granted
+        );
         assert!(status.account.starts_with("oz-n-"), "{status:?}");
         let session = world.enter(&request).await;
         until_reads(world, &session, "configmaps").await;
@@ -129,6 +134,38 @@ async fn what_makes_lasting_access_is_refused_unless_the_template_allows_it() {
         world.decide(&world.bob, "allowed", "Approve").await;
         let request = world.until_phase("allowed", "Active").await;
         assert!(request.status.unwrap().granted.join("\n").contains("secrets hold credentials"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ends_when_the_role_becomes_another() {
+    scenario("role-changed", async |world| {
+        ready(world).await;
+        let harmless = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]});
+        let harmful = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
+        for name in ["widened", "recreated"] {
+            role(world, name, harmless.clone()).await;
+            world.template(name, lends("Role", name, &json!({}))).await;
+        }
+        let widened = world.lent("widened", json!({"template": "widened"})).await;
+        let recreated = world.lent("recreated", json!({"template": "recreated"})).await;
+        // More of what ends with the loan is no matter.
+        let more =
+            json!({"rules": [harmless, {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]});
+        world.must(&world.admin, Call::merge(world.ns.rbac("roles/widened"), more)).await;
+        let session = world.enter(&widened).await;
+        until_reads(world, &session, "pods").await;
+        world
+            .must(&world.admin, Call::merge(world.ns.rbac("roles/widened"), json!({"rules": [harmful]})))
+            .await;
+        let ended = world.until_ended("widened", "Failed", "RoleChanged").await;
+        assert!(message(&ended, READY).contains("outlasts the loan"), "{:?}", ended.status);
+        until_over(world, &widened, &session, "pods").await;
+
+        world.must(&world.admin, Call::delete(world.ns.rbac("roles/recreated"))).await;
+        world.until_ended("recreated", "Failed", "RoleChanged").await;
+        world.until_nothing_left(&recreated).await;
     })
     .await;
 }

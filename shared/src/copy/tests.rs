@@ -30,7 +30,7 @@ fn source() -> Source {
                     ],
                     "volumes": [
                         {"name": "scratch", "emptyDir": {}}, {"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}},
-                        {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"configMap": {"name": "c"}}]}},
+                        {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"podCertificate": {"signerName": "s"}}, {"configMap": {"name": "c"}}]}},
                     ],
                 },
             },

@@ -7,6 +7,7 @@ use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::grant::{CopyTerms, DebugTerms, PodRef};
 use oz_shared::names::GRANT_LABEL;
+use oz_shared::template::Keep;
 use serde_json::Value;
 
 use crate::children;
@@ -61,6 +62,8 @@ pub(crate) struct There {
     pub(crate) state: State,
     /// Is its pod being deleted?
     pub(crate) terminating: bool,
+    /// What keeps its pod from going.
+    pub(crate) finalizers: Vec<String>,
     /// When its time is over; known once it runs.
     pub(crate) ends_at: Option<Timestamp>,
 }
@@ -128,7 +131,11 @@ pub(super) fn of_copy(grant: &Grant, terms: &CopyTerms, pod: &Pod) -> Container 
     let status = pod.status.clone().unwrap_or_default();
     let statuses = status.container_statuses.as_deref().unwrap_or_default();
     let own = statuses.iter().find(|s| s.name == terms.container);
-    let state = if status.phase.as_deref() == Some("Failed") && status.reason.is_some() {
+    let state = if let Some(account) = unasked_token(terms, pod) {
+        State::Stuck(format!(
+            "on its way in it was given a token of service account {account}, which its template does not keep: allow that by keep: [ServiceAccountToken], or patch /spec/serviceAccountName"
+        ))
+    } else if status.phase.as_deref() == Some("Failed") && status.reason.is_some() {
         let reason = status.reason.clone().unwrap_or_default();
         State::Ended {
             expired: reason == "DeadlineExceeded",
@@ -152,8 +159,20 @@ pub(super) fn of_copy(grant: &Grant, terms: &CopyTerms, pod: &Pod) -> Container 
         },
         state,
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        finalizers: pod.finalizers().to_vec(),
         ends_at: started.map(|t| later(t, SignedDuration::from_secs(terms.seconds))),
     })
+}
+
+/// The account of a token that a webhook put into the copy, against its template.
+fn unasked_token(terms: &CopyTerms, pod: &Pod) -> Option<String> {
+    if terms.shell.keep.contains(&Keep::ServiceAccountToken) {
+        return None;
+    }
+    let spec = pod.spec.as_ref()?;
+    let mut sources = spec.volumes.iter().flatten().flat_map(|v| v.projected.iter());
+    let has_token = sources.any(|p| p.sources.iter().flatten().any(|s| s.service_account_token.is_some()));
+    has_token.then(|| spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()))
 }
 
 /// What is known of the debugging container in this pod.
@@ -171,6 +190,7 @@ pub(super) fn of_debug(terms: &DebugTerms, rests_on: &PodRef, pod: &Pod) -> Cont
         pod: rests_on.clone(),
         state: own.map_or_else(|| State::Waiting("the kubelet has not started it yet".to_owned()), state),
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        finalizers: pod.finalizers().to_vec(),
         ends_at: started.map(|t| later(t, SignedDuration::from_secs(terms.seconds))),
     })
 }

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
-use oz_shared::grant::{PodRef, RequestRef};
+use oz_shared::grant::{PodRef, RequestRef, RoleTerms};
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::Verdict;
 use oz_shared::template::OnEnd;
@@ -14,6 +14,7 @@ use super::container::{self, Container};
 use super::plan::{end, lends};
 use crate::children::{self, Found};
 use crate::context::Context;
+use crate::reconcile::request::role_of;
 use crate::reconcile::{Doing as _, Error};
 
 /// What the world looks like to one grant.
@@ -23,6 +24,8 @@ pub(crate) struct Observed {
     pub(crate) request: RequestFacts,
     /// Those of its pods that are gone or replaced.
     pub(crate) pods_gone: Vec<PodRef>,
+    /// Why the role that it lends is no longer what was agreed to.
+    pub(crate) role_lost: Option<String>,
     /// The container that it makes.
     pub(crate) container: Container,
     /// The labelled objects that are there.
@@ -57,6 +60,9 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let ended = conditions::is_true(reported, ENDED);
     if !ended && seen.request == RequestFacts::Standing {
         seen.pods_gone = pods_gone(grant, context).await?;
+    }
+    if let (false, Some(role)) = (ended, &grant.spec.role) {
+        seen.role_lost = role_lost(role, context).await?;
     }
     if !ended {
         seen.container = container::observe(grant, context).await?;
@@ -131,6 +137,21 @@ fn facts(request: &AccessRequest) -> RequestFacts {
 /// What somebody did, in words: `released by alice: done`.
 pub(in crate::reconcile) fn told(what: &str, by: &str, reason: &str) -> String {
     if reason.is_empty() { format!("{what} by {by}") } else { format!("{what} by {by}: {reason}") }
+}
+
+/// A role is lent as it stands; but another one of its name is not, nor what has come to outlast the loan.
+async fn role_lost(terms: &RoleTerms, context: &Context) -> Result<Option<String>, Error> {
+    let (kind, name) = (terms.kind.as_str(), &terms.name);
+    let role = role_of(&context.client, &terms.namespace, terms.kind, name).await.doing("read the role")?;
+    Ok(match role {
+        None => Some(format!("{kind} {name} is gone")),
+        Some(role) if role.uid != terms.uid => Some(format!("{kind} {name} is another one now")),
+        Some(role) if !terms.allow_lasting && !role.lasting().is_empty() => Some(format!(
+            "{kind} {name} has come to make access that outlasts the loan: {}",
+            role.lasting().join("; ")
+        )),
+        Some(_) => None,
+    })
 }
 
 async fn pods_gone(grant: &Grant, context: &Context) -> Result<Vec<PodRef>, Error> {

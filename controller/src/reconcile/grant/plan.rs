@@ -86,6 +86,9 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         );
         return Some(End::new("PodGone", message, true));
     }
+    if let Some(why) = &seen.role_lost {
+        return Some(End::new("RoleChanged", why.as_str(), false));
+    }
     if let Some(end) = container_ended(grant, &seen.container) {
         return Some(end);
     }
@@ -257,6 +260,13 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
     }
     if let Some(there) = remaining_copy(grant, seen) {
         message += &format!("; pod {} has not ended yet: its node may not answer", there.pod.name);
+    }
+    if let Container::There(there) = &seen.container
+        && grant.spec.copy.is_some()
+        && !there.finalizers.is_empty()
+    {
+        let held = there.finalizers.join(", ");
+        message += &format!("; pod {} has ended, but {held} keeps it from going", there.pod.name);
     }
     for pod in stays {
         message += &format!("; pod {} could not be evicted", pod.name);

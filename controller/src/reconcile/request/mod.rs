@@ -11,6 +11,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+pub(super) use roles::role_of;
 pub(super) use workloads::source;
 
 use std::sync::Arc;

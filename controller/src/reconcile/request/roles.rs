@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::PostParams;
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use oz_shared::lasting::lasting;
 use oz_shared::template::{Identity, RoleAccess, RoleKind};
 
@@ -16,10 +16,15 @@ use crate::reconcile::Error;
 /// A role as it stands.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct LentRole {
-    /// How many rules it has.
-    pub(crate) rules: usize,
+    pub(crate) uid: String,
+    pub(crate) rules: Vec<PolicyRule>,
+}
+
+impl LentRole {
     /// What of it outlasts a loan, in words.
-    pub(crate) lasting: Vec<String>,
+    pub(crate) fn lasting(&self) -> Vec<String> {
+        lasting(&self.rules)
+    }
 }
 
 pub(super) async fn find(
@@ -50,8 +55,8 @@ async fn read(
             "Oz may not lend {kind} {name} in {namespace}: allow it by a ClusterRole with the label ozaccess.io/ceiling: \"true\" that has the verb bind on it"
         ));
     }
-    let rules = rules(client, namespace, role.kind, name).await?;
-    Ok(rules.map(of).ok_or_else(|| NoTarget::NoRole(role.clone())))
+    let found = role_of(client, namespace, role.kind, name).await?;
+    Ok(found.ok_or_else(|| NoTarget::NoRole(role.clone())))
 }
 
 /// May this process do that there?
@@ -82,27 +87,25 @@ async fn may(
     Ok(answer.status.is_some_and(|s| s.allowed && s.denied != Some(true)))
 }
 
-fn of(rules: Vec<PolicyRule>) -> LentRole {
-    LentRole { rules: rules.len(), lasting: lasting(&rules) }
-}
-
-async fn rules(
+/// The role itself.
+pub(crate) async fn role_of(
     client: &Client,
     namespace: &str,
     kind: RoleKind,
     name: &str,
-) -> kube::Result<Option<Vec<PolicyRule>>> {
-    // What is looked at must be what will be bound: a name can be read otherwise in a URL.
-    Ok(match kind {
+) -> kube::Result<Option<LentRole>> {
+    let (meta, rules) = match kind {
         RoleKind::Role => {
             let api: Api<Role> = Api::namespaced(client.clone(), namespace);
-            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
-            role.map(|r| r.rules.unwrap_or_default())
+            api.get_opt(name).await?.map(|r| (r.metadata, r.rules))
         }
         RoleKind::ClusterRole => {
             let api: Api<ClusterRole> = Api::all(client.clone());
-            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
-            role.map(|r| r.rules.unwrap_or_default())
+            api.get_opt(name).await?.map(|r| (r.metadata, r.rules))
         }
-    })
+    }
+    .unzip();
+    // What is looked at must be what will be bound: a name can be read otherwise in a URL.
+    let meta = meta.filter(|m| m.name.as_deref() == Some(name) && m.deletion_timestamp.is_none());
+    Ok(meta.map(|m| LentRole { uid: m.uid.unwrap_or_default(), rules: rules.flatten().unwrap_or_default() }))
 }

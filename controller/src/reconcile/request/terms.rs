@@ -22,7 +22,9 @@ use super::targets::{NoTarget, Target};
 use super::workloads::Workload;
 use crate::reconcile::later;
 
-/// The most of one way to outlast a loan that is told, in characters: whole classes of kinds can be in it.
+/// The most rules of a role that are told one by one.
+const MAX_RULES: usize = 40;
+/// The most of one rule, or of one way to outlast a loan, that is told, in characters: whole classes of kinds can be in it.
 const MAX_WORDS: usize = 1024;
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
@@ -186,16 +188,21 @@ fn copying(request: &AccessRequest, shell: &ShellAccess, workload: &Workload) ->
 fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Result<Offer, NoOffer> {
     let namespace = request.namespace().unwrap_or_default();
     let (kind, name) = (access.kind.as_str(), &access.name);
-    if !role.lasting.is_empty() && !access.allow_lasting {
+    let lasting = role.lasting();
+    if !lasting.is_empty() && !access.allow_lasting {
         let message = format!(
             "{kind} {name} can make access that outlasts the loan, and the template does not allow that: {}",
-            role.lasting.join("; ")
+            lasting.join("; ")
         );
         return Err(NoOffer::Unusable("LastingPower", message));
     }
-    let mut words = vec![format!("{kind} {name} in namespace {namespace} ({} rules)", role.rules)];
+    let mut words = vec![format!("{kind} {name} in namespace {namespace}, as it stands:")];
+    words.extend(role.rules.iter().take(MAX_RULES).map(|r| plain::cut(&rule(r), MAX_WORDS)));
+    if role.rules.len() > MAX_RULES {
+        words.push(format!("  and {} more rules", role.rules.len() - MAX_RULES));
+    }
     words.extend(
-        role.lasting
+        lasting
             .iter()
             .map(|l| format!("it can make access that outlasts the loan: {}", plain::cut(l, MAX_WORDS))),
     );
@@ -209,8 +216,30 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
             None
         }
     };
-    let role = RoleTerms { namespace, kind: access.kind, name: name.clone() };
+    let role = RoleTerms {
+        namespace,
+        kind: access.kind,
+        name: name.clone(),
+        uid: role.uid.clone(),
+        allow_lasting: access.allow_lasting,
+    };
     Ok(Offer { session, role: Some(role), ..Offer::of(words, Vec::new()) })
+}
+
+/// A rule as a person reads it: `  get,list on pods, services (one, two)`.
+fn rule(rule: &PolicyRule) -> String {
+    let list = |l: &Option<Vec<String>>| l.clone().unwrap_or_default().join(", ");
+    let groups =
+        rule.api_groups.iter().flatten().filter(|g| !g.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+    let of = if groups.is_empty() { String::new() } else { format!(" of {groups}") };
+    let names = rule.resource_names.as_ref().filter(|n| !n.is_empty());
+    let named = names.map(|n| format!(" named {}", n.join(", "))).unwrap_or_default();
+    format!(
+        "  {} on {}{}{of}{named}",
+        rule.verbs.join(","),
+        list(&rule.resources),
+        list(&rule.non_resource_urls)
+    )
 }
 
 fn pod(request: &AccessRequest, target: &Target, container: String) -> PodRef {
