@@ -144,6 +144,7 @@ fn of_session(grant: &Grant) -> Vec<Child> {
 fn body(kind: Kind, namespace: &str, name: &str, grant: &Grant, fields: Value) -> Value {
     let resource = kind.resource();
     let mut body = json!({"apiVersion": resource.api_version, "kind": resource.kind});
+    body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("oz");
     mark(&mut body, namespace, name, grant);
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
         body.extend(fields);
@@ -157,7 +158,6 @@ fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
     metadata["name"] = json!(name);
     metadata["namespace"] = json!(namespace);
     metadata["labels"][GRANT_LABEL] = json!(grant.name_any());
-    metadata["labels"]["app.kubernetes.io/managed-by"] = json!("oz");
     let request = &grant.spec.request;
     metadata["annotations"]["ozaccess.io/request"] = json!(format!("{}/{}", request.namespace, request.name));
     // As its controller, so that none other adopts it.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,13 +15,16 @@ use crate::names::DEFAULT_CONTAINER;
 use crate::plain::some_of;
 use crate::quantity::milli;
 use crate::request::AccessRequestSpec;
-use crate::template::{Amounts, Keep, ShellAccess, VolumeClaims, WorkloadKind};
+use crate::template::{Amounts, Keep, PatchVerb, ShellAccess, VolumeClaims, WorkloadKind};
 
 /// How long the copy has to end, in seconds: a stream into it ends with it.
 const GRACE: i64 = 1;
 
 /// Runs where the template names no command: waits, and ends at once when told to.
 const WAITING_SHELL: &str = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done";
+
+/// The most levels that a patch's value, and the patched pod, may have; a pod of Kubernetes' own fields has some fifteen.
+const MAX_DEPTH: (usize, usize) = (16, 48);
 
 /// The most bytes that the copy may have, as JSON; etcd takes 1.5 MB an object.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -41,7 +45,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// The pod template of a workload as the API server returns it. `None` where it has none.
+    /// The pod template of a workload as the API server returns it. `None` where it has none, or one that is none: kinds of
+    /// others may hold anything.
     #[must_use]
     pub fn read(kind: WorkloadKind, object: &Value) -> Option<Self> {
         let path = match kind {
@@ -49,6 +54,7 @@ impl Source {
             _ => "/spec/template",
         };
         let template = object.pointer(path).filter(|t| t.pointer("/spec/containers").is_some())?;
+        serde_json::from_value::<PodTemplateSpec>(template.clone()).ok()?;
         let claims = object.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
         let claims = claims.into_iter().flatten().filter_map(|c| c.pointer("/metadata/name")?.as_str());
         Some(Self {
@@ -148,7 +154,7 @@ pub enum Misfit {
     Patch(String),
     /// What the patches left is no pod.
     #[error("with the template's patches this is no pod any more: {0}")]
-    NoPod(&'static str),
+    NoPod(String),
     /// Too large for the API server.
     #[error("the copy would be too large")]
     TooLarge,
@@ -168,8 +174,6 @@ pub struct Copied {
     pub spec: Value,
     /// The container to enter.
     pub container: String,
-    /// The claims that it shares with the workload.
-    pub shared_claims: Vec<String>,
 }
 
 impl Copied {
@@ -216,7 +220,7 @@ pub fn copy(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<Copie
     let mut spec = source.template["spec"].clone();
     let container = chosen(shell, asked, source)?;
     drop_what_is_the_workloads(&mut spec, &shell.keep);
-    let shared_claims = claims(&mut spec, shell.volume_claims, asked, source);
+    claims(&mut spec, shell.volume_claims, asked, source);
     place(&mut spec, shell, asked);
     for it in containers_mut(&mut spec).filter(|c| c["name"] == container.as_str()) {
         furnish(it, shell, asked);
@@ -234,13 +238,14 @@ pub fn copy(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<Copie
     let annotations = strings(pod.pointer("/metadata/annotations"));
     let mut spec = pod["spec"].take();
     if !spec.is_object() || !containers_mut(&mut spec).any(|c| c["name"] == container.as_str()) {
-        return Err(Misfit::NoPod("the container to enter is gone"));
+        return Err(Misfit::NoPod("the container to enter is gone".to_owned()));
     }
     hold(&mut spec, &shell.keep);
+    serde_json::from_value::<PodSpec>(spec.clone()).map_err(|e| Misfit::NoPod(e.to_string()))?;
     if spec.to_string().len() > MAX_BYTES {
         return Err(Misfit::TooLarge);
     }
-    Ok(Copied { labels, annotations, spec, container, shared_claims })
+    Ok(Copied { labels, annotations, spec, container })
 }
 
 /// What is lent with the copy: rules for the pod called `name`, the same in words, the container to enter.
@@ -271,11 +276,9 @@ pub fn offer(
         copied.image()
     )];
     words.append(&mut offer.words);
-    if !copied.shared_claims.is_empty() {
-        words.push(format!(
-            "it shares the volume claims {} with the workload",
-            copied.shared_claims.join(", ")
-        ));
+    words.extend(reach::of(&copied.spec, source));
+    if !shell.patches.is_empty() {
+        words.push(format!("the template patches the copy by {} operations", shell.patches.len()));
     }
     if !uncovered.is_empty() {
         let policies = some_of(uncovered);
@@ -345,9 +348,17 @@ fn chosen(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<String,
 fn drop_what_is_the_workloads(spec: &mut Value, keep: &[Keep]) {
     let has = |k| keep.contains(&k);
     let on_host_network = spec["hostNetwork"] == json!(true);
-    for gone in
-        ["nodeName", "hostname", "subdomain", "setHostnameAsFQDN", "schedulingGates", "ephemeralContainers"]
-    {
+    for gone in [
+        "nodeName",
+        "priorityClassName",
+        "priority",
+        "preemptionPolicy",
+        "hostname",
+        "subdomain",
+        "setHostnameAsFQDN",
+        "schedulingGates",
+        "ephemeralContainers",
+    ] {
         remove(spec, gone);
     }
     if !has(Keep::TopologySpread) {
@@ -379,10 +390,8 @@ fn drop_what_is_the_workloads(spec: &mut Value, keep: &[Keep]) {
     }
 }
 
-/// Takes the persistent volumes out, or puts a StatefulSet's own in. Returns the claims that are shared.
-fn claims(spec: &mut Value, policy: VolumeClaims, asked: &Asked, source: &Source) -> Vec<String> {
-    let claim =
-        |v: &Value| v.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str).map(str::to_owned);
+/// Takes the persistent volumes out, or puts a StatefulSet's own in.
+fn claims(spec: &mut Value, policy: VolumeClaims, asked: &Asked, source: &Source) {
     let mut all: Vec<Value> = spec["volumes"].as_array().cloned().unwrap_or_default();
     if policy == VolumeClaims::Share {
         let pod = if asked.pod.is_empty() { format!("{}-0", source.name) } else { asked.pod.clone() };
@@ -391,7 +400,7 @@ fn claims(spec: &mut Value, policy: VolumeClaims, asked: &Asked, source: &Source
             all.push(json!({"name": name, "persistentVolumeClaim": {"claimName": format!("{name}-{pod}")}}));
         }
     } else {
-        all.retain(|v| claim(v).is_none());
+        all.retain(|v| v.get("persistentVolumeClaim").is_none());
     }
     let there: Vec<&str> = all.iter().filter_map(|v| v["name"].as_str()).collect();
     for container in containers_mut(spec) {
@@ -401,11 +410,9 @@ fn claims(spec: &mut Value, policy: VolumeClaims, asked: &Asked, source: &Source
             }
         }
     }
-    let shared = all.iter().filter_map(claim).collect();
     if !all.is_empty() || spec.get("volumes").is_some() {
         spec["volumes"] = Value::Array(all);
     }
-    shared
 }
 
 fn place(spec: &mut Value, shell: &ShellAccess, asked: &Asked) {
@@ -474,6 +481,10 @@ fn patch(pod: &mut Value, shell: &ShellAccess) -> Result<(), Misfit> {
         if !reaches(&operation.path) || !operation.from.as_deref().is_none_or(reaches) {
             return Err(Misfit::Patch(format!("{} is not theirs to change", operation.path)));
         }
+        // Before it is copied, written or dropped, all of which recurse.
+        if operation.value.as_ref().is_some_and(|v| is_deeper(v, MAX_DEPTH.0)) {
+            return Err(Misfit::Patch(format!("the value for {} is nested too deep", operation.path)));
+        }
         let mut one = json!({"op": operation.op, "path": operation.path});
         match &operation.from {
             Some(from) => one["from"] = json!(from),
@@ -483,12 +494,31 @@ fn patch(pod: &mut Value, shell: &ShellAccess) -> Result<(), Misfit> {
         let one: json_patch::PatchOperation =
             serde_json::from_value(one).map_err(|e| Misfit::Patch(e.to_string()))?;
         json_patch::patch(pod, &[one]).map_err(|e| Misfit::Patch(e.to_string()))?;
+        if is_deeper(pod, MAX_DEPTH.1) {
+            return Err(Misfit::Patch(format!("with {} the pod is nested too deep", operation.path)));
+        }
         // Patches can copy what they have copied.
-        if pod.to_string().len() > MAX_BYTES {
+        if operation.op == PatchVerb::Copy && pod.to_string().len() > MAX_BYTES {
             return Err(Misfit::TooLarge);
         }
     }
     Ok(())
+}
+
+/// Has it more than so many levels? Without recursion: it may have thousands.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let mut ahead = vec![(value, 0)];
+    while let Some((value, level)) = ahead.pop() {
+        if level > levels {
+            return true;
+        }
+        match value {
+            Value::Array(list) => ahead.extend(list.iter().map(|v| (v, level + 1))),
+            Value::Object(object) => ahead.extend(object.values().map(|v| (v, level + 1))),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// What every copy has, whatever the patches say: it ends for good, at once, and holds no token unless that is kept.
@@ -560,5 +590,6 @@ fn change_list(parent: &mut Value, key: &str, change: impl FnOnce(&mut Vec<Value
     parent[key] = Value::Array(list);
 }
 
+mod reach;
 #[cfg(test)]
 mod tests;

@@ -44,9 +44,12 @@ fn outlasts(group: &str, resource: &str, verb: &str) -> Option<&'static str> {
         ("get", Some((_, sub))) if READ.contains(&sub) => None,
         ("get", Some(_)) => Some("a connection starts what goes on"),
         ("delete" | "deletecollection", _) => {
-            // Who takes away what holds others back lets them in.
-            let holds_back = group == "admissionregistration.k8s.io" || resource.ends_with("policies");
-            holds_back.then_some("what it held back stays let in")
+            // Who takes away what holds others back lets them in; and by bindings Oz itself takes back what it lent.
+            let holds_back = ["admissionregistration.k8s.io", "rbac.authorization.k8s.io", "ozaccess.io"]
+                .contains(&group)
+                || resource.ends_with("policies")
+                || resource == "serviceaccounts";
+            holds_back.then_some("what it held back, or took back, stays")
         }
         ("create" | "update" | "patch", _) if HARMLESS.contains(&(group, resource)) => None,
         ("create" | "update" | "patch", _) => {
@@ -103,7 +106,6 @@ mod tests {
             ("apps", "deployments/scale", "patch"),
             ("example.com", "things", "get"),
             ("example.com", "things/status", "get"),
-            ("rbac.authorization.k8s.io", "rolebindings", "delete"),
         ] {
             assert_eq!(found(group, resource, verb), Vec::<String>::new(), "{verb} {group}/{resource}");
         }
@@ -148,6 +150,8 @@ mod tests {
             ("networking.k8s.io", "ingresses", "create"),
             ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "deletecollection"),
             ("rbac.authorization.k8s.io", "rolebindings", "create"),
+            ("rbac.authorization.k8s.io", "rolebindings", "delete"),
+            ("", "serviceaccounts", "deletecollection"),
             ("rbac.authorization.k8s.io", "roles", "escalate"),
             ("certificates.k8s.io", "signers", "approve"),
             ("ozaccess.io", "accesstemplates", "approve"),

@@ -106,13 +106,19 @@ fn persistent_volumes_are_left_out_or_shared() {
     assert_eq!(names(&omitted.spec["volumes"]), ["scratch", "token"]);
     assert_eq!(names(&omitted.spec["containers"][0]["volumeMounts"]), ["scratch"]);
     assert_eq!(omitted.spec["initContainers"][0]["volumeMounts"], json!([]));
-    assert!(omitted.shared_claims.is_empty());
+    let claims = |copied: &Copied| -> Vec<String> {
+        let volumes = copied.spec["volumes"].as_array().unwrap().iter();
+        volumes
+            .filter_map(|v| Some(v.pointer("/persistentVolumeClaim/claimName")?.as_str()?.to_owned()))
+            .collect()
+    };
+    assert!(claims(&omitted).is_empty());
     let shared = made(json!({"volumeClaims": "Share"}));
     assert_eq!(names(&shared.spec["containers"][0]["volumeMounts"]), ["data", "scratch", "shared"]);
-    assert_eq!(shared.shared_claims, ["shared", "data-db-0"]);
+    assert_eq!(claims(&shared), ["shared", "data-db-0"]);
     let second = Asked { pod: "db-1".into(), ..Asked::default() };
     let shared = copy(&shell(json!({"volumeClaims": "Share"})), &second, &source()).unwrap();
-    assert_eq!(shared.shared_claims, ["shared", "data-db-1"]);
+    assert_eq!(claims(&shared), ["shared", "data-db-1"]);
     assert_eq!(copy(&shell(json!({})), &second, &source()), Err(Misfit::NotChosen("pod")));
     // Another's claims may have a name that begins alike.
     for strange in ["payroll-0", "db", "db-", "db-00", "db-x-0", "db-b-0", "db--1", "db-+1", "db-99999999999"]
@@ -260,6 +266,64 @@ fn the_offer_says_what_an_approver_must_know() {
     }
     let names = offer.rules.iter().flat_map(|r| r.resource_names.iter().flatten());
     assert!(names.clone().all(|n| n == "db-oz-1" || n.starts_with("db-oz-1/")), "{names:?}");
+}
+
+#[test]
+fn what_reaches_beyond_the_copy_is_said() {
+    let access = shell(json!({"patches": [
+        {"op": "add", "path": "/spec/hostPID", "value": true},
+        {"op": "add", "path": "/spec/serviceAccountName", "value": "root"},
+        {"op": "add", "path": "/spec/containers/1/securityContext", "value": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}}},
+        {"op": "add", "path": "/spec/volumes/-", "value": {"name": "h", "hostPath": {"path": "/"}}},
+        {"op": "add", "path": "/spec/volumes/-", "value": {"name": "c", "persistentVolumeClaim": {"claimName": "other"}}},
+        {"op": "add", "path": "/spec/containers/1/envFrom", "value": [{"secretRef": {"name": "all"}}]},
+    ]}));
+    let copied = copy(&access, &Asked::default(), &source()).unwrap();
+    let words = offer(&access, &copied, &source(), "db-oz-1", &[]).unwrap().words.join("\n");
+    for said in [
+        "service account root, not db",
+        "hostPID",
+        "hostPath /",
+        "exporter is privileged",
+        "SYS_ADMIN",
+        "Secrets, and whoever reads one keeps it: all, s",
+        "claims: other",
+        "by 6 operations",
+    ] {
+        assert!(words.contains(said), "{said}: {words}");
+    }
+}
+
+#[test]
+fn what_is_nested_without_end_is_refused_before_it_is_touched() {
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!([deep]);
+    }
+    let value = json!({"op": "add", "path": "/spec/x", "value": deep});
+    let by_value = copy(&shell(json!({"patches": [value]})), &Asked::default(), &source());
+    assert!(matches!(by_value, Err(Misfit::Patch(_))), "{by_value:?}");
+    let mut tower = json!(1);
+    for _ in 0..14 {
+        tower = json!([tower]);
+    }
+    let mut patches = vec![json!({"op": "add", "path": "/spec/a", "value": tower})];
+    patches
+        .extend((0..8).map(
+            |_| json!({"op": "copy", "from": "/spec/a", "path": format!("/spec/a{}", "/0".repeat(14))}),
+        ));
+    let by_copies = copy(&shell(json!({"patches": patches})), &Asked::default(), &source());
+    assert!(matches!(by_copies, Err(Misfit::Patch(_))), "{by_copies:?}");
+}
+
+#[test]
+fn a_template_that_is_none_is_not_read() {
+    for odd in
+        [json!({"resources": "lots"}), json!({"resources": {"limits": "x"}}), json!({"env": 7}), json!("c")]
+    {
+        let object = json!({"metadata": {"name": "r", "uid": "u"}, "spec": {"template": {"spec": {"containers": [odd]}}}});
+        assert_eq!(Source::read(WorkloadKind::Rollout, &object), None, "{odd}");
+    }
 }
 
 proptest! {

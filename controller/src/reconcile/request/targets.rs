@@ -2,14 +2,14 @@
 //! the workload that owns it.
 
 use http_body_util::{BodyExt as _, Limited};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta};
 use kube::client::Body;
 use kube::core::{Request, Selector, SelectorExt as _};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use oz_shared::exec;
-use oz_shared::names::DEFAULT_CONTAINER;
+use oz_shared::names::{DEFAULT_CONTAINER, GRANT_LABEL};
 use oz_shared::template::{PodSource, RoleAccess, WorkloadKind, WorkloadRef};
 use serde::Deserialize;
 
@@ -26,6 +26,8 @@ const CANDIDATES: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) uid: String,
+    /// How many debugging containers run in it.
+    pub(crate) debuggers: usize,
     pub(crate) pod: exec::Pod,
 }
 
@@ -78,10 +80,10 @@ pub(super) fn told<T>(
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
             Ok(Err(NoTarget::Unusable(status.message)))
         }
-        // A name that makes no URL.
-        Err(error @ (kube::Error::BuildRequest(_) | kube::Error::HttpError(_))) => {
-            Ok(Err(NoTarget::Unusable(crate::report::chain(&error))))
-        }
+        // A name that makes no URL, an object that is not what its kind says.
+        Err(
+            error @ (kube::Error::BuildRequest(_) | kube::Error::HttpError(_) | kube::Error::SerdeError(_)),
+        ) => Ok(Err(NoTarget::Unusable(crate::report::chain(&error)))),
         Err(error) => Err(error).doing("find what the template offers"),
     }
 }
@@ -112,7 +114,10 @@ async fn search(
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     if !named.is_empty() {
         let Some(pod) = pods.get_opt(named).await? else { return Ok(Err(NoTarget::NoPod(named.to_owned()))) };
-        if !selector.matches(pod.labels()) || !owned(client, namespace, &workload, &pod).await? {
+        if is_lent(&pod)
+            || !selector.matches(pod.labels())
+            || !owned(client, namespace, &workload, &pod).await?
+        {
             return Ok(Err(NoTarget::NotOffered(named.to_owned())));
         }
         return Ok(if is_running(&pod) {
@@ -247,13 +252,23 @@ fn is_running(pod: &Pod) -> bool {
         && pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running")
 }
 
+/// Is it somebody's own: a copy that was made for a grant?
+fn is_lent(pod: &Pod) -> bool {
+    pod.labels().contains_key(GRANT_LABEL)
+}
+
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
-    is_running(pod) && conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    is_running(pod)
+        && !is_lent(pod)
+        && conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn target(pod: Pod) -> Target {
     let annotated = pod.annotations().get(DEFAULT_CONTAINER).cloned();
+    let ephemeral = pod.status.iter().flat_map(|s| s.ephemeral_container_statuses.iter().flatten());
+    let running = |s: &&ContainerStatus| s.state.as_ref().is_some_and(|s| s.terminated.is_none());
+    let debuggers = ephemeral.filter(running).count();
     let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
     let spec = pod.spec.unwrap_or_default();
     let mut containers: Vec<String> = spec.containers.into_iter().map(|c| c.name).collect();
@@ -268,5 +283,5 @@ fn target(pod: Pod) -> Target {
         sources.into_iter().any(|s| s.service_account_token.is_some())
     });
     let mounted_account = mounted.then(|| spec.service_account_name.unwrap_or_else(|| "default".to_owned()));
-    Target { uid, pod: exec::Pod { name, containers, default_container, mounted_account } }
+    Target { uid, debuggers, pod: exec::Pod { name, containers, default_container, mounted_account } }
 }

@@ -52,6 +52,7 @@ fn deciding(approvals: i32) -> Deciding {
         may_request: true,
         target: Ok(Found::Pod(Target {
             uid: "p-1".into(),
+            debuggers: 0,
             pod: exec::Pod {
                 name: "web-0".into(),
                 containers: vec!["main".into()],
