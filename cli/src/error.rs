@@ -71,8 +71,12 @@ impl From<Ended> for Error {
     fn from(ended: Ended) -> Self {
         let code = match &ended {
             Ended::Denied { .. } => exit::REJECTED,
-            Ended::NobodyDecided | Ended::TimedOut(_) => exit::TIMED_OUT,
-            Ended::Expired | Ended::Released { .. } | Ended::Deleted => exit::ENDED,
+            Ended::NobodyDecided | Ended::TimedOut { .. } => exit::TIMED_OUT,
+            Ended::Expired
+            | Ended::Released { .. }
+            | Ended::Deleted
+            | Ended::Finished(_)
+            | Ended::Broken(_) => exit::ENDED,
             Ended::Failed(_) => exit::NOT_READY,
             Ended::Lost(_) => exit::UNREACHABLE,
         };

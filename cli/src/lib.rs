@@ -21,6 +21,7 @@ mod signals;
 mod target;
 mod terminal;
 mod ui;
+mod waiting;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use oz_shared::exec::{self, Misfit, Offer};
-use oz_shared::template::{AccessTemplateSpec, ExecAccess, PodSource};
+use oz_shared::template::{ExecAccess, PodSource};
 
 /// What `kubectl exec` enters unless told.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -70,11 +70,6 @@ pub(crate) fn source_in_words(source: &PodSource) -> String {
 /// What a shell runs where the template leaves the choice.
 pub(crate) fn default_command() -> Vec<String> {
     SHELL.iter().map(|s| (*s).to_owned()).collect()
-}
-
-/// The commands that a template allows; none named means any.
-pub(crate) fn allowed_commands(template: &AccessTemplateSpec) -> &[Vec<String>] {
-    template.exec.as_ref().map(|e| e.commands.as_slice()).unwrap_or_default()
 }
 
 #[cfg(test)]
