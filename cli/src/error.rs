@@ -4,7 +4,7 @@
 use ::kube::core::Status;
 
 use crate::exit;
-use crate::kube::{Ended, Fault, SessionError};
+use crate::kube::{Ended, Fault, SessionError, Unknown};
 use crate::kubeconfig;
 use crate::signals::Interrupt;
 
@@ -81,6 +81,16 @@ impl From<Ended> for Error {
             Ended::Lost(_) => exit::UNREACHABLE,
         };
         Self::new(code, ended.to_string())
+    }
+}
+
+impl From<Unknown> for Error {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Fault(fault) => fault.into(),
+            Unknown::NotMade(_) => Self::usage(unknown.to_string()),
+            Unknown::Misfit(_) | Unknown::Absent(_) => Self::new(exit::NOT_READY, unknown.to_string()),
+        }
     }
 }
 

@@ -26,6 +26,15 @@ Examples:
   # A shell in a pod, as soon as someone agrees
   oz access-request api-exec --pod api-0 --reason INC-42
 
+  # A shell in a copy of the database's pod, with its own memory and cores
+  oz access-request db-shell -m 128Mi -c 2 --reason INC-42
+
+  # A debugging container beside one pod's own
+  oz access-request api-debug --pod api-0 --image busybox:1.36 --reason INC-42
+
+  # A role, for kubectl
+  oz access-request incident-view --duration 1h --reason INC-42
+
   # One command; its exit code becomes this program's, and the access ends with it
   oz access-request api-exec --reason INC-42 --rm -- id
 
@@ -50,10 +59,10 @@ pub(crate) struct Args {
     #[arg(long)]
     container: Option<String>,
     /// Memory for the copy of the pod: 128Mi
-    #[arg(short, long, value_name = "AMOUNT")]
+    #[arg(short, long, value_name = "AMOUNT", value_parser = form::amount)]
     memory: Option<String>,
     /// Cores for the copy of the pod: 2, 500m
-    #[arg(short, long, value_name = "AMOUNT")]
+    #[arg(short, long, value_name = "AMOUNT", value_parser = form::amount)]
     cpu: Option<String>,
     /// The node for the copy of a DaemonSet's pod
     #[arg(long)]
