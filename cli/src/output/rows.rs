@@ -147,7 +147,7 @@ impl Listed for Grant {
             spec.request.namespace.clone(),
             spec.request.name.clone(),
             spec.terms.template.name.clone(),
-            format!("in {}", human(spec.expires_at.0.duration_since(now))),
+            format!("in {}", human(self.deadline().duration_since(now))),
             conditions::get(conditions, conditions::READY).map(|c| c.status.clone()).unwrap_or_default(),
             spec.reason.clone(),
         ];
