@@ -44,7 +44,8 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "deny" -d 'Say no to a request
 complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back an access that you hold, or take back a request'
 complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
 complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
-complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts that Oz has put into the kubeconfig up to date'
+complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts in your kubeconfig, hand one on, or take one in'
+complete -c oz -n "__fish_oz_needs_command" -f -a "token" -d 'Print a token for an access that you hold, as a credential plugin of kubectl does'
 complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on the cluster, or bring it up to date'
 complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
@@ -206,16 +207,18 @@ complete -c oz -n "__fish_oz_using_subcommand shell" -l rm -d 'End the access on
 complete -c oz -n "__fish_oz_using_subcommand shell" -l no-kubeconfig -d 'Leave the kubeconfig alone'
 complete -c oz -n "__fish_oz_using_subcommand shell" -l use-context -d 'Make the access the kubeconfig\'s current context'
 complete -c oz -n "__fish_oz_using_subcommand shell" -s h -l help -d 'Print help'
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l context -d 'The kubeconfig\'s context to use' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l kubeconfig -d 'The kubeconfig file' -r -F
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as -d 'Act as this user' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as-group -d 'Act in this group; may be repeated' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l as-uid -d 'Act with this uid' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -s h -l help -d 'Print help'
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -f -a "update" -d 'Write a context with a fresh token for each access that you hold, and remove those that have ended'
-complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune" -f -a "prune" -d 'Remove the contexts of accesses that have ended; what is not Oz\'s is never touched'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -f -a "update" -d 'Write a context with a fresh token for each access that you hold, and remove those that have ended'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -f -a "prune" -d 'Remove the contexts of accesses that have ended; what is not Oz\'s is never touched'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -f -a "export" -d 'Print a kubeconfig that holds a token for an access of yours, and nothing else of you'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and not __fish_seen_subcommand_from update prune export import" -f -a "import" -d 'Take a token, its server and its certificate authority out of a kubeconfig that you were given'
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from update" -l kubeconfig -d 'The kubeconfig file' -r -F
@@ -233,6 +236,32 @@ complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcom
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l server -d 'The server\'s address for whoever gets it, instead of your own context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand token" -l uid -d 'The request\'s uid: another one of the same name is not meant' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand token" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand token" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_using_subcommand install" -l image -d 'The controller\'s image, as the nodes pull it. Default: the one that is installed, or oz-controller:VERSION' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l audience -d 'What the API server takes tokens for; may be repeated. Default: it is asked' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l replicas -d 'How many controllers run; one works. Default: as many as are installed, or 2' -r

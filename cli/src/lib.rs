@@ -6,13 +6,14 @@
 //! process ends with in `error` and `exit`.
 
 mod app;
+mod cache;
 mod commands;
 mod duration;
 mod error;
 mod exit;
 mod installation;
 mod kube;
-#[allow(dead_code, unused_imports, reason = "an editor is written whole; exec entries come with `oz token`")]
+#[allow(dead_code, unused_imports, reason = "an editor is written whole")]
 mod kubeconfig;
 mod output;
 mod session;

@@ -11,6 +11,7 @@ use oz_shared::template::Connection;
 use oz_shared::{AccessRequest, AccessTemplate, Phase};
 
 use crate::app::App;
+use crate::cache::Cache;
 use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
@@ -75,7 +76,7 @@ pub(crate) async fn admit(
 }
 
 /// Only the holder's own role lets him mint.
-fn not_the_holder(request: &AccessRequest, error: SessionError) -> Error {
+pub(crate) fn not_the_holder(request: &AccessRequest, error: SessionError) -> Error {
     let refused = matches!(&error, SessionError::Fault(fault) if is_rbac_refusal(fault));
     let error = Error::from(error);
     if !refused {
@@ -86,11 +87,14 @@ fn not_the_holder(request: &AccessRequest, error: SessionError) -> Error {
         .hint(format!("oz access-request {} asks for one of your own", request.spec.template))
 }
 
-/// Takes a request's context out of the kubeconfig.
+/// Takes a request's context out of the kubeconfig, and its token out of the cache.
 pub(crate) fn forget(app: &App, namespace: &str, name: &str) {
     let removed = app.settings.store().and_then(|store| store.remove(&context_name(namespace, name)));
     if let Err(error) = removed {
         app.printer.warn(&error.to_string());
+    }
+    if let Some(cache) = Cache::open() {
+        cache.forget(&format!("{namespace}/{name}"));
     }
 }
 

@@ -9,7 +9,7 @@ pub const ACCEPTED: &str = "Accepted";
 pub const APPROVED: &str = "Approved";
 /// Usable now.
 pub const READY: &str = "Ready";
-/// Everything was taken back; the reason says what ended it.
+/// Everything was taken back; the reason says what ended it. False while that goes on.
 pub const ENDED: &str = "Ended";
 
 /// The longest message that is stored, in characters; more is cut.

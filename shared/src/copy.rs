@@ -112,7 +112,7 @@ impl Asked {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// More than the template lends.
-    #[error("the template lends at most {most} {what}, not {asked}")]
+    #[error("the template lends {what} above zero and up to {most}, not {asked}")]
     TooMuch {
         /// `memory` or `cpu`.
         what: &'static str,
@@ -124,6 +124,9 @@ pub enum Misfit {
     /// The template lends none.
     #[error("the template does not let a request choose its {0}")]
     NotChosen(&'static str),
+    /// The pod is not one of the StatefulSet's.
+    #[error("{1} is not the name of a pod of StatefulSet {0}, such as {0}-0")]
+    NotItsPod(String, String),
     /// There is no such container.
     #[error("{kind} {name} has no container {container}; it has {}", .there.join(", "), kind = .kind.as_str())]
     NoSuchContainer {
@@ -208,7 +211,7 @@ impl Copied {
 /// # Errors
 /// When more is asked for than the template lends, the container is not there, or a patch does not apply.
 pub fn copy(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<Copied, Misfit> {
-    within(shell, asked, source.kind)?;
+    within(shell, asked, source)?;
     let mut spec = source.template["spec"].clone();
     let container = chosen(shell, asked, source)?;
     drop_what_is_the_workloads(&mut spec, &shell.keep);
@@ -281,7 +284,7 @@ pub fn offer(
 }
 
 /// Is no more asked for than the template lends?
-fn within(shell: &ShellAccess, asked: &Asked, kind: WorkloadKind) -> Result<(), Misfit> {
+fn within(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<(), Misfit> {
     let most = shell.max_resources.clone().unwrap_or_default();
     for (what, asked, most) in
         [("memory", &asked.amounts.memory, &most.memory), ("cpu", &asked.amounts.cpu, &most.cpu)]
@@ -291,18 +294,28 @@ fn within(shell: &ShellAccess, asked: &Asked, kind: WorkloadKind) -> Result<(), 
         }
         match (milli(asked), milli(most)) {
             (_, None) => return Err(Misfit::NotChosen(what)),
-            (Some(wanted), Some(bound)) if wanted <= bound => {}
+            // A limit of nothing is no limit.
+            (Some(wanted), Some(bound)) if (1..=bound).contains(&wanted) => {}
             _ => return Err(Misfit::TooMuch { what, most: most.clone(), asked: asked.clone() }),
         }
     }
-    if !asked.node.is_empty() && kind != WorkloadKind::DaemonSet {
+    if !asked.node.is_empty() && source.kind != WorkloadKind::DaemonSet {
         return Err(Misfit::NotChosen("node"));
     }
-    let shares = kind == WorkloadKind::StatefulSet && shell.volume_claims == VolumeClaims::Share;
+    let shares = source.kind == WorkloadKind::StatefulSet && shell.volume_claims == VolumeClaims::Share;
     if !asked.pod.is_empty() && !shares {
         return Err(Misfit::NotChosen("pod"));
     }
+    if !asked.pod.is_empty() && !is_ordinal(asked.pod.strip_prefix(&format!("{}-", source.name))) {
+        return Err(Misfit::NotItsPod(source.name.clone(), asked.pod.clone()));
+    }
     Ok(())
+}
+
+/// The number of one of a StatefulSet's pods. Anything else after its name could be another one's pod, with claims of the
+/// same name.
+fn is_ordinal(text: Option<&str>) -> bool {
+    text.is_some_and(|t| t.parse::<u32>().is_ok_and(|n| n.to_string() == t))
 }
 
 fn chosen(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<String, Misfit> {

@@ -232,7 +232,8 @@ pub struct GrantStatus {
     /// When the copy ends by itself, once it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Time>,
-    /// Ready: everything was made. Nothing is ever made again after that. Ended: everything was taken back, and why.
+    /// Ready: everything was made. Nothing is ever made again after that. Ended: everything was taken back, and why; False
+    /// while it is being taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

@@ -12,12 +12,14 @@ pub(crate) const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 pub(crate) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A DNS label, or nothing.
 pub(crate) const LABEL_OR_EMPTY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$";
-/// An amount of memory or CPU, or nothing: digits, up to three decimals, a suffix of Kubernetes.
+/// An amount of memory or CPU, or nothing: digits, up to three decimals, a suffix of Kubernetes. Zero is for the policies.
 pub(crate) const QUANTITY: &str = r"^([0-9]{1,12}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?)?$";
 /// A container image.
 pub(crate) const IMAGE: &str = "^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$";
 /// A container image, or nothing.
 pub(crate) const IMAGE_OR_EMPTY: &str = "^([a-zA-Z0-9][-a-zA-Z0-9._/:@]*)?$";
+/// The name of a role. RBAC takes others too; these have a URL of their own.
+pub(crate) const ROLE: &str = "^[a-zA-Z0-9]([-a-zA-Z0-9:._]*[a-zA-Z0-9])?$";
 /// The parts of a pod that a template may patch.
 pub(crate) const PATCH_PATH: &str = "^(/spec|/metadata/labels|/metadata/annotations)(/.*)?$";
 /// Text that a person reads: no control, format (bidi), line or paragraph separator characters.

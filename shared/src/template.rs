@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::schema::{DURATION, IMAGE, LABEL, LABEL_OR_EMPTY, PATCH_PATH, QUANTITY, rules};
+use crate::schema::{DURATION, IMAGE, LABEL, LABEL_OR_EMPTY, PATCH_PATH, QUANTITY, ROLE, rules};
 
 /// What may be asked for in this namespace: exactly one of `exec`, `shell`, `debug` or `role`, for how long at most, and
 /// with whose consent. Whoever writes one must be able to do himself what it offers.
@@ -382,8 +382,14 @@ pub struct Variable {
     pub value: String,
 }
 
-/// Amounts of memory and CPU, as Kubernetes quantities: `128Mi`, `500m`.
+/// Amounts of memory and CPU above zero, as Kubernetes quantities: `128Mi`, `500m`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("!has(self.memory) || self.memory == '' || quantity(self.memory).isGreaterThan(quantity('0'))",
+     "memory must be above zero: a limit of nothing is no limit"),
+    ("!has(self.cpu) || self.cpu == '' || quantity(self.cpu).isGreaterThan(quantity('0'))",
+     "cpu must be above zero: a limit of nothing is no limit"),
+])))]
 pub struct Amounts {
     /// Memory in bytes: `128Mi`, `1G`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -519,7 +525,7 @@ pub struct RoleAccess {
     /// `Role` or `ClusterRole`.
     pub kind: RoleKind,
     /// Its name.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^\p{C}\p{Zl}\p{Zp}/%]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = ROLE))]
     pub name: String,
     /// Lend it although it can make access that outlasts the loan (write RBAC, read Secrets, make pods, ...)? Shown to
     /// who approves.

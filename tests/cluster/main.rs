@@ -15,6 +15,7 @@ mod approvals;
 mod bodies;
 mod connections;
 mod controller;
+mod copies;
 mod diagnosis;
 mod ends;
 mod lending;

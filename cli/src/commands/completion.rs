@@ -129,7 +129,7 @@ enum Names {
 }
 
 /// Which values of which commands are names in the cluster; an empty command means the flags of all.
-const VALUES: [(&str, &str, Names); 14] = [
+const VALUES: [(&str, &str, Names); 16] = [
     ("", "namespace", Names::Namespaces),
     ("", "context", Names::Contexts),
     ("access-request", "template", Names::Templates),
@@ -143,6 +143,8 @@ const VALUES: [(&str, &str, Names); 14] = [
     ("revoke", "user", Names::Holders),
     ("grants", "user", Names::Holders),
     ("shell", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
+    ("token", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
+    ("kubeconfig export", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
     ("enable", "namespaces", Names::Namespaces),
 ];
 
@@ -157,10 +159,19 @@ fn completing() -> clap::Command {
                 false => arg,
             })
         };
-        command =
-            if subcommand.is_empty() { with(command) } else { command.mut_subcommand(subcommand, with) };
+        command = below(command, subcommand, &with);
     }
     command
+}
+
+/// A grammar with one of its commands changed: `kubeconfig export`, or itself where none is named.
+fn below(
+    command: clap::Command,
+    path: &str,
+    change: &dyn Fn(clap::Command) -> clap::Command,
+) -> clap::Command {
+    let (first, rest) = path.split_once(' ').unwrap_or((path, ""));
+    if first.is_empty() { change(command) } else { command.mut_subcommand(first, |c| below(c, rest, change)) }
 }
 
 fn candidates(names: Names, current: &OsStr) -> Vec<CompletionCandidate> {
@@ -285,10 +296,8 @@ mod tests {
         completing().debug_assert();
         let command = crate::command();
         for (subcommand, value, _) in VALUES {
-            let of = match subcommand {
-                "" => Some(&command),
-                name => command.find_subcommand(name),
-            };
+            let mut of = subcommand.split(' ').filter(|name| !name.is_empty());
+            let of = of.try_fold(&command, |command, name| command.find_subcommand(name));
             let there = of.is_some_and(|c| c.get_arguments().any(|arg| arg.get_id() == value));
             assert!(there, "{subcommand} {value}");
         }

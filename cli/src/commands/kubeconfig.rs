@@ -1,5 +1,8 @@
 //! `oz kubeconfig`
 
+mod export;
+mod import;
+
 use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
@@ -7,6 +10,7 @@ use kube::api::ListParams;
 use oz_shared::{AccessRequest, Phase};
 
 use crate::app::App;
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, context_name, entry, is_mine, mint};
@@ -16,9 +20,11 @@ use crate::session::by_own_name;
 const EXAMPLES: &str = "\
 Examples:
   oz kubeconfig update -A
-  oz kubeconfig prune";
+  oz kubeconfig prune
+  (umask 077; oz kubeconfig export access-request-api-exec-7k2pd > lent.yaml)
+  oz kubeconfig import lent.yaml";
 
-/// Keep the contexts that Oz has put into the kubeconfig up to date
+/// Keep the contexts in your kubeconfig, hand one on, or take one in
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -36,12 +42,16 @@ enum Action {
     },
     /// Remove the contexts of accesses that have ended; what is not Oz's is never touched
     Prune,
+    Export(export::Args),
+    Import(import::Args),
 }
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.action {
         Action::Update { all_namespaces } => update(app, all_namespaces).await,
         Action::Prune => prune(app).await,
+        Action::Export(args) => export::run(args, app).await,
+        Action::Import(args) => import::run(args, app).await,
     }
 }
 
@@ -74,7 +84,7 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
     let (now, server) = (cluster.now(), cluster.server());
     // Only what this list is complete for can be told to be dead.
     let keep = |ours: &OurEntry| {
-        let here = scope.is_none() || ours.namespace == scope;
+        let here = !ours.request.is_empty() && (scope.is_none() || ours.namespace == scope);
         live.contains(&ours.name) || !here || ours.server.as_deref() != Some(server.as_str())
     };
     let (gone, written) = store.change(|draft| {
@@ -113,6 +123,10 @@ async fn prune(app: &App) -> Result<u8, Error> {
     }
     for name in store.prune(now, |entry| !dead.contains(&entry.name))? {
         app.printer.data(&name)?;
+    }
+    if let Some(cache) = Cache::open() {
+        cache.prune(jiff::Timestamp::now());
+        ours.iter().filter(|entry| dead.contains(&entry.name)).for_each(|entry| cache.forget(&entry.request));
     }
     Ok(exit::DONE)
 }

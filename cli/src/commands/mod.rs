@@ -18,6 +18,7 @@ mod requests;
 mod revoke;
 mod shell;
 mod templates;
+mod token;
 mod uninstall;
 mod version;
 
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Revoke(revoke::Args),
     Shell(shell::Args),
     Kubeconfig(kubeconfig::Args),
+    Token(token::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
     Enable(enable::Args),
@@ -106,6 +108,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
         Command::Revoke(args) => app.block_on(revoke::run(args, app)),
         Command::Shell(args) => app.block_on(shell::run(args, app)),
         Command::Kubeconfig(args) => app.block_on(kubeconfig::run(args, app)),
+        Command::Token(args) => app.block_on(token::run(args, app)),
         Command::Install(args) => app.block_on(install::run(args, app)),
         Command::Uninstall(args) => app.block_on(uninstall::run(args, app)),
         Command::Enable(args) => app.block_on(enable::run(args, app)),

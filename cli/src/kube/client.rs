@@ -1,6 +1,5 @@
 //! The cluster: which one, as whom, and every request to it under a time limit.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,14 +8,15 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use kube::api::PostParams;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::AuthInfo;
 use kube::core::Status;
 use kube::{Api, Client, Config};
 use oz_client::ServerClock;
 use oz_shared::request::Requester;
 use oz_shared::{AccessRequest, AccessTemplate, Grant};
 
-use crate::settings::{Settings, kubeconfig_variable};
+use super::way::Way;
+use crate::settings::Settings;
 
 /// Why the API server did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -103,9 +103,8 @@ pub(crate) struct Cluster {
     pub(crate) namespace: String,
     /// From a pod's own account rather than a kubeconfig?
     pub(crate) in_pod: bool,
-    /// Does the kubeconfig itself name a proxy for this cluster?
-    pub(crate) own_proxy: bool,
-    config: Config,
+    /// How it is reached.
+    pub(crate) way: Way,
     timeout: Duration,
 }
 
@@ -115,18 +114,17 @@ impl Cluster {
     /// # Errors
     /// [`Fault::Config`] and [`Fault::Credential`].
     pub(crate) async fn connect(settings: &Settings) -> Result<Self, Fault> {
-        let Found { mut config, in_pod, own_proxy } = configuration(settings).await?;
-        config.default_retry = false;
-        config.connect_timeout = Some(settings.request_timeout.min(Duration::from_secs(10)));
-        if let Some(user) = &settings.impersonate {
-            config.auth_info.impersonate = Some(user.clone());
-            config.auth_info.impersonate_uid.clone_from(&settings.impersonate_uid);
-            config.auth_info.impersonate_groups =
-                (!settings.impersonate_groups.is_empty()).then(|| settings.impersonate_groups.clone());
-        }
-        let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let (client, clock) = client(config.clone())?;
-        Ok(Self { client, clock, namespace, in_pod, own_proxy, config, timeout: settings.request_timeout })
+        Self::by(Way::find(settings).await?, settings)
+    }
+
+    /// The cluster to which this way leads. A credential plugin is run here.
+    ///
+    /// # Errors
+    /// [`Fault::Config`] and [`Fault::Credential`].
+    pub(crate) fn by(way: Way, settings: &Settings) -> Result<Self, Fault> {
+        let namespace = way.namespace(settings);
+        let (client, clock) = client(way.config.clone())?;
+        Ok(Self { client, clock, namespace, in_pod: way.in_pod, way, timeout: settings.request_timeout })
     }
 
     /// One request to the API server, under the time limit.
@@ -151,12 +149,7 @@ impl Cluster {
 
     /// The API server's address, as it is written into a kubeconfig.
     pub(crate) fn server(&self) -> String {
-        self.config.cluster_url.to_string().trim_end_matches('/').to_owned()
-    }
-
-    /// How the API server is reached, apart from who asks.
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
+        self.way.config.cluster_url.to_string().trim_end_matches('/').to_owned()
     }
 
     /// A client of the same server that acts under `token` and nothing else: neither the user's certificate, nor
@@ -165,7 +158,7 @@ impl Cluster {
     /// # Errors
     /// [`Fault::Config`].
     pub(crate) fn session(&self, token: &str) -> Result<Client, Fault> {
-        let mut config = self.config.clone();
+        let mut config = self.way.config.clone();
         config.auth_info = AuthInfo::default();
         config.headers.clear();
         let bearer = serde_json::json!({ "token": token });
@@ -256,75 +249,5 @@ fn client(config: Config) -> Result<(Client, ServerClock), Fault> {
     oz_client::client(config).map_err(|error| match error {
         oz_client::Error::Kube(error @ kube::Error::Auth(_)) => Fault::Credential(causes(&error)),
         other => Fault::Config(causes(&other)),
-    })
-}
-
-/// How the cluster is reached, and where that was found.
-struct Found {
-    config: Config,
-    in_pod: bool,
-    own_proxy: bool,
-}
-
-async fn configuration(settings: &Settings) -> Result<Found, Fault> {
-    let kubeconfig = read(settings)?;
-    let nothing = kubeconfig.contexts.is_empty() && settings.context.is_none();
-    if nothing && settings.kubeconfig.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        let config = Config::incluster().map_err(|e| Fault::Config(e.to_string()))?;
-        return Ok(Found { config, in_pod: true, own_proxy: false });
-    }
-    if nothing && kubeconfig.current_context.is_none() {
-        return Err(Fault::Config("it names no cluster".to_owned()));
-    }
-    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    let own_proxy = has_proxy(&kubeconfig, settings.context.as_deref());
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(described)?;
-    // kube compares NO_PROXY with the proxy's own address; client-go, and everyone, with the server's.
-    if !own_proxy && config.proxy_url.is_some() && super::proxy::bypassed(&config.cluster_url) {
-        config.proxy_url = None;
-    }
-    Ok(Found { config, in_pod: false, own_proxy })
-}
-
-/// Does the cluster of this context, or of the current one, name a proxy?
-fn has_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
-    let context = context.or(kubeconfig.current_context.as_deref());
-    let named = kubeconfig.contexts.iter().find(|c| Some(c.name.as_str()) == context);
-    let cluster = named.and_then(|c| c.context.as_ref()).map(|c| c.cluster.as_str());
-    let named = kubeconfig.clusters.iter().find(|c| Some(c.name.as_str()) == cluster);
-    named.and_then(|c| c.cluster.as_ref()).and_then(|c| c.proxy_url.as_ref()).is_some_and(|p| !p.is_empty())
-}
-
-/// All files of the kubeconfig, as kubectl merges them; missing ones are left out.
-fn read(settings: &Settings) -> Result<Kubeconfig, Fault> {
-    let paths: Vec<PathBuf> = match (&settings.kubeconfig, kubeconfig_variable()) {
-        (Some(path), _) => vec![path.clone()],
-        (None, Some(list)) => std::env::split_paths(&list).filter(|p| p.exists()).collect(),
-        (None, None) => {
-            let home = dirs::home_dir().map(|home| home.join(".kube").join("config"));
-            home.into_iter().filter(|p| p.exists()).collect()
-        }
-    };
-    let mut all = Kubeconfig::default();
-    for path in paths {
-        all = all.merge(Kubeconfig::read_from(path).map_err(described)?).map_err(described)?;
-    }
-    Ok(all)
-}
-
-/// The token that a context of ours holds in the kubeconfig.
-pub(crate) fn token_in_kubeconfig(settings: &Settings, name: &str) -> Option<String> {
-    let user = read(settings).ok()?.auth_infos.into_iter().find(|user| user.name == name)?;
-    let user = serde_json::to_value(user.auth_info?).ok()?;
-    Some(user.get("token")?.as_str()?.to_owned())
-}
-
-fn described(error: KubeconfigError) -> Fault {
-    Fault::Config(match error {
-        KubeconfigError::CurrentContextNotSet => {
-            "no current context is set; name one with --context".to_owned()
-        }
-        KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
-        other => other.to_string(),
     })
 }

@@ -14,6 +14,7 @@ use oz_shared::names::SESSIONS_NAMESPACE;
 
 use super::client::{Cluster, Fault};
 use super::exec::SessionError;
+use super::way::{Again, Way};
 use crate::kubeconfig::{Credential, Entry, PREFIX};
 
 /// The shortest life the API server mints.
@@ -25,6 +26,9 @@ const LONGEST: i64 = 43_200;
 const MARGIN: i64 = 5;
 /// The same for a slow line, once the policy has refused.
 const WIDE_MARGIN: i64 = 60;
+/// How long the API server still takes a token after its end, at least: a token that ends so shortly before the loan
+/// lasts as long as the loan. At least the wide margin, and the seconds that are lost on the way.
+const LINGERS: i64 = WIDE_MARGIN + 4;
 /// A binding made a moment ago may not have reached the authorizer yet.
 pub(crate) const FRESH: Duration = Duration::from_secs(2);
 /// Before the next attempt meanwhile: short at first, when most are through.
@@ -41,8 +45,30 @@ const MAX_NAME: usize = 63;
 pub(crate) struct Token {
     /// What is sent.
     pub(crate) secret: String,
-    /// Until when the loan, and with it the token, is good.
+    /// Until when the loan is good, and a token at most.
     pub(crate) until: Timestamp,
+    /// When the token itself ends, by the API server.
+    pub(crate) expires: Timestamp,
+}
+
+impl Token {
+    /// Is it good for as long as the loan is?
+    pub(crate) fn lasts(&self) -> bool {
+        self.expires.as_second() + LINGERS >= self.until.as_second()
+    }
+
+    /// Until when it is good.
+    pub(crate) fn end(&self) -> Timestamp {
+        if self.lasts() { self.until } else { self.expires }
+    }
+
+    /// When another is to be had: after four fifths of its life, so that none is used to its last second. The last one
+    /// is not followed by any.
+    pub(crate) fn renew(&self, now: Timestamp) -> Timestamp {
+        let left = self.expires.as_second() - now.as_second();
+        let due = Timestamp::from_second(now.as_second() + left * 4 / 5);
+        if self.lasts() { self.until } else { due.unwrap_or(now) }
+    }
 }
 
 /// Seconds from now to the deadline in an account's name.
@@ -94,8 +120,11 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
             cluster.call("mint a token", api.create_token_request(&status.account, &with, &question)).await;
         match answer {
             Ok(answer) => {
-                let secret = answer.status.map(|s| s.token).unwrap_or_default();
-                return Ok(Token { secret, until });
+                let Some(status) = answer.status else {
+                    let (doing, cause) = ("mint a token".to_owned(), "the answer holds none".to_owned());
+                    return Err(Fault::Protocol { doing, cause }.into());
+                };
+                return Ok(Token { secret: status.token, until, expires: status.expiration_timestamp.0 });
             }
             Err(fault) if is_rbac_refusal(&fault) && started.elapsed() < FRESH => {
                 tokio::time::sleep(pause(&mut attempt)).await
@@ -103,7 +132,10 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
             Err(fault) if fault.to_string().contains(" s are left") && margin == MARGIN => {
                 margin = WIDE_MARGIN
             }
-            Err(fault) if fault.code() == Some(404) => return Err(SessionError::Over),
+            // The account is gone, or the policy counts past its deadline.
+            Err(fault) if fault.code() == Some(404) || fault.to_string().contains(" s ago") => {
+                return Err(SessionError::Over);
+            }
             Err(fault) => return Err(SessionError::Fault(fault)),
         }
     }
@@ -125,12 +157,14 @@ pub(crate) fn context_name(namespace: &str, request: &str) -> String {
     format!("{head}-{hash:08x}{tail}")
 }
 
-/// What a kubeconfig gets for an active request: the server as the user reaches it, and the session's token.
+/// What a kubeconfig gets for an active request: the server as the user reaches it, and the session's token, or, where
+/// the loan outlives that, the plugin that mints the next.
 pub(crate) fn entry(cluster: &Cluster, request: &AccessRequest, token: &Token) -> Entry {
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
-    let config = cluster.config();
+    let config = &cluster.way.config;
     // A proxy of the environment is found there by kubectl as well, and may be another tomorrow.
-    let proxy = config.proxy_url.as_ref().filter(|_| cluster.own_proxy);
+    let proxy = config.proxy_url.as_ref().filter(|_| cluster.way.own_proxy);
+    let plugin = if token.lasts() { None } else { plugin(&cluster.way, request, &namespace) };
     Entry {
         name: context_name(&namespace, &request.name_any()),
         server: cluster.server(),
@@ -140,9 +174,26 @@ pub(crate) fn entry(cluster: &Cluster, request: &AccessRequest, token: &Token) -
         insecure_skip_tls_verify: config.accept_invalid_certs,
         request: format!("{namespace}/{}", request.name_any()),
         namespace,
-        credential: Credential::Token(token.secret.clone()),
+        credential: plugin.unwrap_or_else(|| Credential::Token(token.secret.clone())),
         expires_at: token.until,
     }
+}
+
+/// `oz token`, with all that it needs in order to reach this cluster as its user, who may have moved to another context
+/// by then, or to the session's own. None where that cannot be said.
+fn plugin(way: &Way, request: &AccessRequest, namespace: &str) -> Option<Credential> {
+    let Again { flags, env } = way.again()?;
+    let mut args = vec!["token".to_owned(), request.name_any()];
+    args.push(format!("--uid={}", request.uid()?));
+    args.push(format!("--namespace={namespace}"));
+    args.extend(flags);
+    Some(Credential::Exec { command: program(), args, env })
+}
+
+/// The program that runs, or its bare name where that is gone, as during an upgrade: kubectl then looks for it.
+fn program() -> String {
+    let path = std::env::current_exe().ok().filter(|path| path.is_file());
+    path.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or_else(|| "oz".to_owned())
 }
 
 /// Certificates as a kubeconfig holds them: PEM in base64.
@@ -170,6 +221,30 @@ mod tests {
         assert_eq!(deadline("oz-p-7f-x1795348800").map(|t| t.as_second()), Some(1_795_348_800));
         assert_eq!(deadline("oz-p-7f"), None);
         assert_eq!([lifetime(5), lifetime(1000), lifetime(99_999)], [600, 1000, 43_200]);
+    }
+
+    fn token(expires: i64, until: i64) -> Token {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Token { secret: "t".to_owned(), until: at(until), expires: at(expires) }
+    }
+
+    #[test]
+    fn a_token_is_followed_by_another_before_it_ends() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let short = token(1_600, 90_000);
+        assert!(!short.lasts());
+        assert_eq!((short.renew(now).as_second(), short.end().as_second()), (1_480, 1_600));
+    }
+
+    #[test]
+    fn the_last_token_ends_with_the_loan() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        // By either margin, and where the shortest that is minted is longer than the loan.
+        for expires in [1_995, 1_940, 2_500] {
+            let last = token(expires, 2_000);
+            assert!(last.lasts());
+            assert_eq!((last.renew(now).as_second(), last.end().as_second()), (2_000, 2_000));
+        }
     }
 
     #[test]

@@ -66,6 +66,22 @@ impl Draft {
         Ok(())
     }
 
+    /// `wanted`, or the first of `wanted-2`, `wanted-3` that nothing in any list is called, be it ours or not.
+    pub(crate) fn free(&self, wanted: &str) -> String {
+        let taken: BTreeSet<&str> = Section::ALL
+            .into_iter()
+            .flat_map(|section| self.items(section))
+            .filter_map(|item| item.name.as_deref())
+            .collect();
+        let mut name = wanted.to_owned();
+        let mut number = 2;
+        while taken.contains(name.as_str()) {
+            name = format!("{wanted}-{number}");
+            number += 1;
+        }
+        name
+    }
+
     /// Removes what is ours of this name from all files, and clears a current context that pointed there. Whether
     /// there was anything.
     pub(crate) fn remove(&mut self, name: &str) -> bool {

@@ -6,6 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_yaml::{Mapping, Value};
 
+use super::render;
+
 /// What every name of ours begins with.
 pub(crate) const PREFIX: &str = "oz-";
 
@@ -14,6 +16,10 @@ const EXTENSION: &str = "ozaccess.io";
 
 /// What the API machinery calls the exec plugin's protocol.
 const EXEC_API: &str = "client.authentication.k8s.io/v1";
+
+/// Shown by kubectl where it cannot find the plugin.
+const INSTALL_HINT: &str =
+    "This access was lent by oz, which is not found: install it, then run oz kubeconfig update.";
 
 /// How the user of an entry proves who he is.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +69,7 @@ pub(crate) struct Entry {
     pub(crate) credential: Credential,
     /// When the loan ends.
     pub(crate) expires_at: Timestamp,
-    /// The request behind it: `namespace/name`.
+    /// The request behind it: `namespace/name`; empty where someone else's was handed over.
     pub(crate) request: String,
 }
 
@@ -90,7 +96,7 @@ pub(crate) struct OurEntry {
     pub(crate) namespace: Option<String>,
     /// When the loan ends.
     pub(crate) expires: Timestamp,
-    /// The request behind it: `namespace/name`.
+    /// The request behind it: `namespace/name`; empty where someone else's was handed over.
     pub(crate) request: String,
     /// The server of the cluster that the context names, where there is one.
     pub(crate) server: Option<String>,
@@ -182,6 +188,22 @@ impl Entry {
         }
     }
 
+    /// A kubeconfig of nothing but this, without our mark: for somebody who need not have Oz.
+    pub(crate) fn alone(&self) -> String {
+        let mut text = String::from("apiVersion: v1\nkind: Config\n");
+        for section in Section::ALL {
+            let mut item = self.item(section);
+            if let Some(Value::Mapping(body)) = item.get_mut(section.kind()) {
+                body.shift_remove("extensions");
+            }
+            text.push_str(&format!("{}:\n{}\n", section.key(), render::block_item(&item, 0)));
+        }
+        let mut name = String::new();
+        render::quote(&mut name, &self.name);
+        text.push_str(&format!("current-context: {name}\n"));
+        text
+    }
+
     fn cluster(&self) -> Value {
         let optional = |key, value: &Option<String>| value.as_ref().map(|value| (key, text(value)));
         // client-go refuses a CA beside `insecure-skip-tls-verify`.
@@ -210,7 +232,8 @@ impl Entry {
                     (!args.is_empty()).then(|| ("args", Value::Sequence(args.iter().map(text).collect()))),
                     Some(("command", text(command))),
                     env,
-                    Some(("interactiveMode", text("IfAvailable"))),
+                    Some(("installHint", text(INSTALL_HINT))),
+                    Some(("interactiveMode", text("Never"))),
                     Some(("provideClusterInfo", Value::Bool(false))),
                 ];
                 map([("exec", map(keys.into_iter().flatten())), mark])

@@ -240,7 +240,7 @@ impl Sheet {
 }
 
 /// The first document and those after it.
-fn documents(text: &str) -> Result<(Value, Vec<Value>), Flaw> {
+pub(super) fn documents(text: &str) -> Result<(Value, Vec<Value>), Flaw> {
     if too_deep(text) {
         return Err(Flaw::Malformed { line: None, detail: "it is nested or repeated beyond reason" });
     }

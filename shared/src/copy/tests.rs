@@ -114,6 +114,13 @@ fn persistent_volumes_are_left_out_or_shared() {
     let shared = copy(&shell(json!({"volumeClaims": "Share"})), &second, &source()).unwrap();
     assert_eq!(shared.shared_claims, ["shared", "data-db-1"]);
     assert_eq!(copy(&shell(json!({})), &second, &source()), Err(Misfit::NotChosen("pod")));
+    // Another's claims may have a name that begins alike.
+    for strange in ["payroll-0", "db", "db-", "db-00", "db-x-0", "db-b-0", "db--1", "db-+1", "db-99999999999"]
+    {
+        let asked = Asked { pod: strange.into(), ..Asked::default() };
+        let refused = copy(&shell(json!({"volumeClaims": "Share"})), &asked, &source());
+        assert_eq!(refused, Err(Misfit::NotItsPod("db".into(), strange.into())), "{strange}");
+    }
 }
 
 #[test]
@@ -131,7 +138,9 @@ fn more_than_the_template_lends_is_refused_never_clamped() {
     assert_eq!(resources(&Asked::default()), Ok(both("64Mi", "100m")));
     assert_eq!(resources(&ask("1024Mi", "")), Ok(both("1024Mi", "100m")));
     assert!(matches!(resources(&ask("1025Mi", "")), Err(Misfit::TooMuch { what: "memory", .. })));
-    assert!(matches!(resources(&ask("much", "")), Err(Misfit::TooMuch { .. })));
+    for none in ["0", "0m", "0.000Ki", "much"] {
+        assert!(matches!(resources(&ask(none, "")), Err(Misfit::TooMuch { .. })), "{none}");
+    }
     assert_eq!(resources(&ask("", "1")), Err(Misfit::NotChosen("cpu")));
 }
 

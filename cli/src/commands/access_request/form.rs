@@ -98,7 +98,8 @@ pub(super) async fn ask(
 
 /// An amount of memory or CPU.
 pub(super) fn amount(text: &str) -> Result<String, String> {
-    milli(text).map(|_| text.to_owned()).ok_or_else(|| "an amount is like 128Mi, 1G, 2 or 500m".to_owned())
+    let above_zero = milli(text).is_some_and(|amount| amount > 0);
+    if above_zero { Ok(text.to_owned()) } else { Err("an amount is like 128Mi, 1G, 2 or 500m".to_owned()) }
 }
 
 /// Does the template lend what the flags name? The API server would refuse it, or the controller later.
@@ -233,6 +234,11 @@ mod tests {
 
     #[test]
     fn amounts_are_those_of_kubernetes() {
-        assert!(amount("128Mi").is_ok() && amount("500m").is_ok() && amount("128 MB").is_err());
+        assert!(
+            amount("128Mi").is_ok()
+                && amount("500m").is_ok()
+                && amount("128 MB").is_err()
+                && amount("0").is_err()
+        );
     }
 }

@@ -38,6 +38,26 @@ fn only_names_of_ours() {
 }
 
 #[test]
+fn a_free_name_is_nobodys() {
+    let home = Home::with("users:\n- name: oz-a\ncontexts:\n- name: oz-a-2\n");
+    let (name, _) = home.store.change(|draft| Ok(draft.free("oz-a"))).unwrap();
+    assert_eq!(name, "oz-a-3");
+    let (name, _) = home.store.change(|draft| Ok(draft.free("oz-b"))).unwrap();
+    assert_eq!(name, "oz-b");
+}
+
+#[test]
+fn one_entry_alone() {
+    let alone = entry("oz-a").alone();
+    let tree: Value = serde_yaml::from_str(&alone).unwrap();
+    assert_eq!(tree["current-context"], "oz-a");
+    assert_eq!(tree["users"][0]["user"]["token"], TOKEN);
+    assert_eq!(tree["clusters"][0]["cluster"]["server"], "https://10.0.0.1:6443");
+    assert_eq!(tree["contexts"][0]["context"]["namespace"], "shop");
+    assert!(!alone.contains("extensions") && !alone.contains("expires"), "{alone}");
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let mut secret = entry("oz-a");
     secret.proxy_url = Some(format!("http://me:{TOKEN}@proxy"));

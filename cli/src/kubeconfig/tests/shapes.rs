@@ -146,7 +146,11 @@ fn an_exec_credential() {
     let user = &tree["users"][0]["user"]["exec"];
     assert_eq!(user["args"][1], "a");
     assert_eq!(user["env"][0]["value"], "yes");
-    assert_eq!(user["interactiveMode"], "IfAvailable");
+    assert_eq!(
+        (user["interactiveMode"].as_str(), user["provideClusterInfo"].as_bool()),
+        (Some("Never"), Some(false))
+    );
+    assert!(user["installHint"].as_str().unwrap().contains("install"));
     let cluster = &tree["clusters"][0]["cluster"];
     assert_eq!(cluster["tls-server-name"], "api");
     assert_eq!(cluster["proxy-url"], "http://p:1");

@@ -3,7 +3,7 @@
 //! A grant is made once. After it was ready nothing of it is ever made again: a part that goes missing ends it.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::PodRef;
 use oz_shared::template::OnEnd;
@@ -48,13 +48,21 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
     /// A word for the condition.
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
     pub(super) message: String,
+    /// Will it be told alike when it is looked for again? If not, it is noted as soon as it is known.
+    lasts: bool,
+}
+
+impl End {
+    fn new(reason: &str, message: impl Into<String>, lasts: bool) -> Self {
+        Self { reason: reason.to_owned(), message: message.into(), lasts }
+    }
 }
 
 /// Is it over, and why? What people did counts before what time did.
 pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End> {
-    let over = |reason, message: &str| Some(End { reason, message: message.to_owned() });
+    let over = |reason, message: &str| Some(End::new(reason, message, true));
     if grant.metadata.deletion_timestamp.is_some() {
         return over("Deleted", "the grant was deleted");
     }
@@ -65,6 +73,9 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         RequestFacts::Denied(words) => return over("Denied", words),
         RequestFacts::Standing => {}
     }
+    if let Some(noted) = reported(grant, ENDED).filter(|c| c.status == "False") {
+        return over(&noted.reason, &noted.message);
+    }
     if now >= grant.deadline() {
         return over("Expired", "its time was over");
     }
@@ -73,7 +84,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
             "pod {} is gone or was replaced; a grant is for one pod, not for its namesakes",
             pod.name
         );
-        return Some(End { reason: "PodGone", message });
+        return Some(End::new("PodGone", message, true));
     }
     if let Some(end) = container_ended(grant, &seen.container) {
         return Some(end);
@@ -83,7 +94,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
             Container::There(There { state: State::Waiting(words), .. }) => format!(": {words}"),
             _ => String::new(),
         };
-        return over("NotMade", &format!("it could not be made in time{waiting}"));
+        return Some(End::new("NotMade", format!("it could not be made in time{waiting}"), false));
     }
     if seen.complete && reports(grant, READY) {
         let lost = children::of(grant)
@@ -91,7 +102,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
             .find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
         if let Some(lost) = lost {
             let message = format!("{:?} {}/{} was deleted", lost.kind, lost.namespace, lost.name);
-            return Some(End { reason: "PartMissing", message });
+            return Some(End::new("PartMissing", message, true));
         }
     }
     None
@@ -106,7 +117,7 @@ fn made_by(grant: &Grant) -> Timestamp {
 
 /// Has the container that it rests on come to an end, or can it not start?
 fn container_ended(grant: &Grant, container: &Container) -> Option<End> {
-    let over = |reason, message: String| Some(End { reason, message });
+    let over = |reason, message: String| Some(End::new(reason, message, false));
     let ready = reports(grant, READY);
     match container {
         Container::None => None,
@@ -189,30 +200,28 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
     let mut status = grant.status.clone().unwrap_or_default();
     let generation = grant.metadata.generation;
-    let since = conditions::get(&status.conditions, READY)
-        .filter(|c| c.status == "False")
-        .map(|c| c.last_transition_time.0);
-    let stays = evictable(grant, seen);
+    let began = reported(grant, ENDED).map_or(now, |c| c.last_transition_time.0);
+    let evict = evictable(grant, seen);
     let copy = remaining_copy(grant, seen);
     let delete = copy.filter(|there| !there.terminating).map(|there| there.pod.clone());
-    let lends_nothing = seen.complete && !seen.children.iter().any(|c| lends(grant, c));
-    if !lends_nothing {
+    conditions::set(&mut status.conditions, READY, false, &end.reason, &end.message, generation, now);
+    conditions::set(&mut status.conditions, ENDED, false, &end.reason, &end.message, generation, now);
+
+    if !seen.complete || seen.children.iter().any(|c| lends(grant, c)) {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
-        let wake =
-            if revoke.iter().all(|c| c.terminating) && !revoke.is_empty() { later(now, RETRY) } else { now };
-        return Plan { revoke, delete, evict: stays, wake: Some(wake), ..Plan::default() };
+        let held = !revoke.is_empty() && revoke.iter().all(|c| c.terminating);
+        let wake = if held { later(now, RETRY) } else { now };
+        let status = if end.lasts { None } else { changed(grant, status) };
+        return Plan { revoke, delete, evict, status, wake: Some(wake), ..Plan::default() };
     }
-    let evicting = later(since.unwrap_or(now), EVICTING);
-    if (!stays.is_empty() || copy.is_some()) && now < evicting {
-        let doing = if stays.is_empty() { "waiting for the pod to end" } else { "evicting the pod" };
-        conditions::set(&mut status.conditions, READY, false, end.reason, doing, generation, now);
+    let given_up = later(began, EVICTING);
+    if (!evict.is_empty() || copy.is_some()) && now < given_up {
+        let wake = Some(later(now, RETRY).min(given_up));
         let status = changed(grant, status);
-        let wake = Some(later(now, RETRY).min(evicting));
-        return Plan { tidy: revoke, delete, evict: stays, status, wake, ..Plan::default() };
+        return Plan { tidy: revoke, delete, evict, status, wake, ..Plan::default() };
     }
-    let message = told(grant, seen, end, &stays);
-    conditions::set(&mut status.conditions, READY, false, end.reason, &end.message, generation, now);
-    conditions::set(&mut status.conditions, ENDED, true, end.reason, &message, generation, now);
+    let message = told(grant, seen, end, &evict);
+    conditions::set(&mut status.conditions, ENDED, true, &end.reason, &message, generation, now);
     Plan { tidy: revoke, status: changed(grant, status), ..Plan::default() }
 }
 
@@ -274,8 +283,12 @@ fn after(grant: &Grant, seen: &Observed) -> Plan {
     }
 }
 
+fn reported<'a>(grant: &'a Grant, condition: &str) -> Option<&'a Condition> {
+    conditions::get(&grant.status.as_ref()?.conditions, condition)
+}
+
 fn reports(grant: &Grant, condition: &str) -> bool {
-    grant.status.as_ref().is_some_and(|s| conditions::is_true(&s.conditions, condition))
+    reported(grant, condition).is_some_and(|c| c.status == "True")
 }
 
 fn changed(grant: &Grant, status: GrantStatus) -> Option<GrantStatus> {

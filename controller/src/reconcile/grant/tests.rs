@@ -59,7 +59,8 @@ fn ready(mut grant: Grant) -> Grant {
 }
 
 fn ended(plan: &Plan) -> Option<(String, String)> {
-    let condition = conditions::get(&plan.status.as_ref()?.conditions, ENDED)?;
+    let condition =
+        conditions::get(&plan.status.as_ref()?.conditions, ENDED).filter(|c| c.status == "True")?;
     Some((condition.reason.clone(), condition.message.clone()))
 }
 

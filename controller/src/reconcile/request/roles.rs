@@ -1,9 +1,14 @@
-//! Finds the role that a `role` template lends, and whether that can make access which outlasts the loan.
+//! Finds the role that a `role` template lends, whether Oz may lend it there, and whether it can make access that outlasts
+//! the loan.
 
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
-use kube::{Api, Client};
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt as _};
 use oz_shared::lasting::lasting;
-use oz_shared::template::{RoleAccess, RoleKind};
+use oz_shared::template::{Identity, RoleAccess, RoleKind};
 
 use super::targets::{self, NoTarget};
 use crate::reconcile::Error;
@@ -22,8 +27,59 @@ pub(super) async fn find(
     namespace: &str,
     role: &RoleAccess,
 ) -> Result<Result<LentRole, NoTarget>, Error> {
-    let rules = rules(client, namespace, role.kind, &role.name).await;
-    targets::told(namespace, rules.map(|rules| rules.map(of).ok_or_else(|| NoTarget::NoRole(role.clone()))))
+    targets::told(namespace, read(client, namespace, role).await)
+}
+
+async fn read(
+    client: &Client,
+    namespace: &str,
+    role: &RoleAccess,
+) -> kube::Result<Result<LentRole, NoTarget>> {
+    let (kind, name) = (role.kind.as_str(), &role.name);
+    let beyond = |why: String| Ok(Err(NoTarget::BeyondCeiling(why)));
+    if role.identity == Identity::Requester
+        && !may(client, namespace, "bind-requester", oz_shared::GROUP, "accesstemplates", "").await?
+    {
+        return beyond(format!(
+            "namespace {namespace} has not opted in to binding people by name: oz enable {namespace} --bind-requester"
+        ));
+    }
+    let resource = format!("{}s", kind.to_lowercase());
+    if !may(client, namespace, "bind", "rbac.authorization.k8s.io", &resource, name).await? {
+        return beyond(format!(
+            "Oz may not lend {kind} {name} in {namespace}: allow it by a ClusterRole with the label ozaccess.io/ceiling: \"true\" that has the verb bind on it"
+        ));
+    }
+    let rules = rules(client, namespace, role.kind, name).await?;
+    Ok(rules.map(of).ok_or_else(|| NoTarget::NoRole(role.clone())))
+}
+
+/// May this process do that there?
+async fn may(
+    client: &Client,
+    namespace: &str,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    name: &str,
+) -> kube::Result<bool> {
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                verb: Some(verb.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                name: Some(name.to_owned()).filter(|n| !n.is_empty()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let answer = api.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|s| s.allowed && s.denied != Some(true)))
 }
 
 fn of(rules: Vec<PolicyRule>) -> LentRole {
@@ -36,14 +92,17 @@ async fn rules(
     kind: RoleKind,
     name: &str,
 ) -> kube::Result<Option<Vec<PolicyRule>>> {
+    // What is looked at must be what will be bound: a name can be read otherwise in a URL.
     Ok(match kind {
         RoleKind::Role => {
             let api: Api<Role> = Api::namespaced(client.clone(), namespace);
-            api.get_opt(name).await?.map(|r| r.rules.unwrap_or_default())
+            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
+            role.map(|r| r.rules.unwrap_or_default())
         }
         RoleKind::ClusterRole => {
             let api: Api<ClusterRole> = Api::all(client.clone());
-            api.get_opt(name).await?.map(|r| r.rules.unwrap_or_default())
+            let role = api.get_opt(name).await?.filter(|r| r.name_any() == name);
+            role.map(|r| r.rules.unwrap_or_default())
         }
     })
 }

@@ -40,6 +40,8 @@ pub(crate) enum NoTarget {
     NoWorkload(WorkloadRef),
     #[error("{kind} {name} is not there", kind = .0.kind.as_str(), name = .0.name)]
     NoRole(RoleAccess),
+    #[error("{0}")]
+    BeyondCeiling(String),
     #[error("pod {0} is not there")]
     NoPod(String),
     #[error("pod {0} is not one of those that the template offers")]
@@ -48,7 +50,7 @@ pub(crate) enum NoTarget {
     NotRunning(String),
     #[error("none of the pods that the template offers is ready")]
     NoneReady,
-    #[error("the template's pods cannot be looked for: {0}")]
+    #[error("what the template offers cannot be looked for: {0}")]
     Unusable(String),
 }
 
@@ -75,6 +77,10 @@ pub(super) fn told<T>(
         // Labels that are none, a workload of a kind that is served otherwise: asking again gives the same answer.
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
             Ok(Err(NoTarget::Unusable(status.message)))
+        }
+        // A name that makes no URL.
+        Err(error @ (kube::Error::BuildRequest(_) | kube::Error::HttpError(_))) => {
+            Ok(Err(NoTarget::Unusable(crate::report::chain(&error))))
         }
         Err(error) => Err(error).doing("find what the template offers"),
     }
@@ -180,7 +186,7 @@ pub(crate) async fn workload(
     let kind = GroupVersionKind::gvk(group, version, reference.kind.as_str());
     let resource = ApiResource::from_gvk_with_plural(&kind, plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    api.get_opt(&reference.name).await
+    Ok(api.get_opt(&reference.name).await?.filter(|o| o.name_any() == reference.name))
 }
 
 /// A workload as it stands: its uid counts, its name is reused.

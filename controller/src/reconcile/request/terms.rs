@@ -22,8 +22,8 @@ use super::targets::{NoTarget, Target};
 use super::workloads::Workload;
 use crate::reconcile::later;
 
-/// How many of a role's lasting powers are told one by one: the words of a grant are bounded.
-const MAX_LASTING: usize = 40;
+/// The longest line of what is lent, in characters; more is cut.
+const MAX_WORDS: usize = 1024;
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
 pub(super) fn bounds(
@@ -128,6 +128,9 @@ pub(super) fn offer(
         Err(why @ NoTarget::Unusable(_)) => {
             return Err(NoOffer::Unusable("TemplateUnusable", why.to_string()));
         }
+        Err(why @ NoTarget::BeyondCeiling(_)) => {
+            return Err(NoOffer::Unusable("BeyondCeiling", why.to_string()));
+        }
         Err(why @ NoTarget::NoneReady) => return Err(NoOffer::Absent("NoPodReady", why.to_string())),
         Err(why @ (NoTarget::NoWorkload(_) | NoTarget::NoRole(_))) => {
             return Err(NoOffer::Absent("NotFound", why.to_string()));
@@ -188,14 +191,8 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
     }
     let mut words = vec![format!("{kind} {name} in namespace {namespace} ({} rules)", role.rules)];
     words.extend(
-        role.lasting
-            .iter()
-            .take(MAX_LASTING)
-            .map(|l| format!("it can make access that outlasts the loan: {l}")),
+        role.lasting.iter().map(|l| format!("it can make access that outlasts the loan: {}", cut(l))),
     );
-    if role.lasting.len() > MAX_LASTING {
-        words.push(format!("and {} more that outlast the loan", role.lasting.len() - MAX_LASTING));
-    }
     let session = match access.identity {
         Identity::Session => Some(SessionKind::Roles),
         Identity::Requester => {
@@ -208,6 +205,13 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
     };
     let role = RoleTerms { namespace, kind: access.kind, name: name.clone() };
     Ok(Offer { session, role: Some(role), ..Offer::of(words, Vec::new()) })
+}
+
+fn cut(words: &str) -> String {
+    if words.chars().count() <= MAX_WORDS {
+        return words.to_owned();
+    }
+    words.chars().take(MAX_WORDS).chain(['…']).collect()
 }
 
 fn pod(request: &AccessRequest, target: &Target, container: String) -> PodRef {
