@@ -212,7 +212,7 @@ fn rbac_sentence(message: &str) -> Option<(String, &'static str)> {
     let role = match resource {
         "grants" => "the ClusterRole oz-auditor",
         "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester or oz-approver",
-        _ => "the right to",
+        _ => "that right",
     };
     Some((format!("{user} may not {verb} {resource} {place}"), role))
 }
