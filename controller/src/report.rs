@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use oz_shared::plain::clean;
 
 /// Something worth telling on the object that it happened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Events {
             let event = Event {
                 type_: if note.warning { EventType::Warning } else { EventType::Normal },
                 reason: note.reason.to_owned(),
-                note: Some(cut(note.message)),
+                note: Some(cut(clean(&note.message).into_owned())),
                 action: note.reason.to_owned(),
                 secondary: None,
             };

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::plain::{clean, cut};
+
 /// The request can be granted as it was asked.
 pub const ACCEPTED: &str = "Accepted";
 /// Enough people agreed.
@@ -15,7 +17,7 @@ pub const ENDED: &str = "Ended";
 /// The longest message that is stored, in characters; more is cut.
 const MAX_MESSAGE: usize = 2048;
 
-/// Sets one condition in `conditions`, keeping the order, and the transition time unless the status changes.
+/// Sets one condition, its message clean and cut, in `conditions`, keeping the order, and the transition time unless the status changes.
 pub fn set(
     conditions: &mut Vec<Condition>,
     type_: &str,
@@ -26,7 +28,7 @@ pub fn set(
     now: Timestamp,
 ) {
     let status = if status { "True" } else { "False" };
-    let message: String = message.chars().take(MAX_MESSAGE).collect();
+    let message = cut(&clean(message), MAX_MESSAGE);
     let mut condition = Condition {
         type_: type_.to_owned(),
         status: status.to_owned(),

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::exec;
 use crate::names::DEFAULT_CONTAINER;
+use crate::plain::some_of;
 use crate::quantity::milli;
 use crate::request::AccessRequestSpec;
 use crate::template::{Amounts, Keep, ShellAccess, VolumeClaims, WorkloadKind};
@@ -276,8 +277,9 @@ pub fn offer(
             copied.shared_claims.join(", ")
         ));
     }
-    for policy in uncovered {
-        words.push(format!("network policy {policy} holds the workload's pods, but not this copy"));
+    if !uncovered.is_empty() {
+        let policies = some_of(uncovered);
+        words.push(format!("it is outside of network policies that hold the workload's pods: {policies}"));
     }
     words.push("at the end the copy is deleted, and open streams with it".to_owned());
     Ok(exec::Offer { words, ..offer })

@@ -8,15 +8,13 @@
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::GROUP;
+use crate::plain;
 use crate::template::{Connection, ExecAccess, OnEnd};
 
 /// The most names that one Role may hold before it is refused: containers times commands.
 const MAX_NAMES: usize = 1024;
 /// The most bytes of names that one Role may hold; etcd takes 1.5 MB an object.
 const MAX_NAME_BYTES: usize = 256 * 1024;
-
-/// The most characters that one line of what is lent may have: nothing that is lent is cut from what is shown.
-const MAX_WORDS: usize = 2048;
 
 /// The pod that is lent, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,10 +131,7 @@ pub fn lend(access: Ways<'_>, pod: &Pod, container: &str) -> Result<Offer, Misfi
         Some(list) if !list.contains(&pod.default_container) => list.first().cloned().unwrap_or_default(),
         _ => pod.default_container.clone(),
     };
-    let words = words(access, pod, entered.as_deref());
-    if words.iter().any(|w| w.chars().count() > MAX_WORDS) {
-        return Err(Misfit::TooLarge);
-    }
+    let words = plain::words(words(access, pod, entered.as_deref())).map_err(|_| Misfit::TooLarge)?;
     Ok(Offer { rules, words, container: enter })
 }
 

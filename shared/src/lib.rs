@@ -10,6 +10,7 @@ pub mod gate;
 pub mod grant;
 pub mod lasting;
 pub mod names;
+pub mod plain;
 pub mod quantity;
 pub mod request;
 mod schema;

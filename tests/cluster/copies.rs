@@ -312,7 +312,7 @@ async fn labels_that_others_select_by_are_refused_and_uncovered_policies_told() 
         world.ask("r", json!({"template": "plain"})).await;
         let asked = world.until_waiting("r", "WaitingForApproval").await;
         let offered = asked.status.unwrap().offered.join("\n");
-        assert!(offered.contains("network policy hold holds the workload's pods, but not this copy"), "{offered}");
+        assert!(offered.contains("outside of network policies that hold the workload's pods: hold"), "{offered}");
     })
     .await;
 }

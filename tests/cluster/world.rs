@@ -196,7 +196,7 @@ fn cleaner(lab: &Lab) -> Result<Child> {
         lab,
         &[
             "delete",
-            "namespaces,clusterrolebindings,clusterroles",
+            "namespaces,clusterrolebindings,clusterroles,persistentvolumes",
             "-l",
             &label,
             "--wait=false",

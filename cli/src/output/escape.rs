@@ -1,18 +1,8 @@
 //! Text from the cluster may hold characters that move the cursor, forge a line or turn the reading direction. They
 //! are shown as what they are.
 
-use std::borrow::Cow;
-
-/// Control characters, and the invisible ones that change how the rest is read (Unicode's Cc, Cf, Zl and Zp).
-const fn is_risky(c: char) -> bool {
-    matches!(
-        c,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
-        | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{8e2}' | '\u{890}' | '\u{891}' | '\u{110bd}'
-        | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    )
-}
+pub(crate) use oz_shared::plain::clean;
+use oz_shared::plain::is_risky;
 
 /// A line that the API takes as a reason: no control or invisible characters, and not too long.
 ///
@@ -29,16 +19,6 @@ pub(crate) fn one_line(text: &str) -> Result<String, String> {
         return Err(format!("{} bytes are too long: at most {MAX}", text.len()));
     }
     Ok(text.to_owned())
-}
-
-/// `text` on one line, with every risky character as `\u{..}`.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_risky) {
-        return Cow::Borrowed(text);
-    }
-    let escaped =
-        text.chars().map(|c| if is_risky(c) { c.escape_default().to_string() } else { c.to_string() });
-    Cow::Owned(escaped.collect())
 }
 
 /// The same for text that has lines of its own.
@@ -73,9 +53,6 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_as_a_command() {
-        assert_eq!(clean("plain – ä 漢"), "plain – ä 漢");
-        assert_eq!(clean("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
-        assert_eq!(clean("x\u{202e}y"), "x\\u{202e}y");
         assert_eq!(clean_lines("a\nb\r"), "a\nb\\r");
     }
 

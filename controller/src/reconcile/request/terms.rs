@@ -13,7 +13,7 @@ use oz_shared::grant::{
 use oz_shared::names::{SessionKind, account_name, copy_name, grant_name};
 use oz_shared::request::{Decision, TemplatePin, Verdict};
 use oz_shared::template::{DebugAccess, ExecAccess, Identity, OnEnd, ReasonPolicy, RoleAccess, ShellAccess};
-use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, debug, duration, exec};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, debug, duration, exec, plain};
 use serde_json::Value;
 
 use super::observe::Found;
@@ -22,7 +22,7 @@ use super::targets::{NoTarget, Target};
 use super::workloads::Workload;
 use crate::reconcile::later;
 
-/// The longest line of what is lent, in characters; more is cut.
+/// The most of one way to outlast a loan that is told, in characters: whole classes of kinds can be in it.
 const MAX_WORDS: usize = 1024;
 
 /// The controller's own look at what admission has checked at creation, against the template as it is now.
@@ -138,12 +138,16 @@ pub(super) fn offer(
         Err(why) => return Err(NoOffer::Absent("PodNotOffered", why.to_string())),
     };
     let spec = &template.spec;
-    match (found, &spec.exec, &spec.debug, &spec.shell, &spec.role) {
+    let offer = match (found, &spec.exec, &spec.debug, &spec.shell, &spec.role) {
         (Found::Pod(target), Some(access), ..) => entering(request, access, target),
         (Found::Pod(target), None, Some(access), ..) => debugging(request, access, target),
         (Found::Workload(workload), _, _, Some(shell), _) => copying(request, shell, workload),
         (Found::Role(role), .., Some(access)) => binding(request, access, role),
         _ => Err(NoOffer::Unusable("TemplateUnusable", NoTarget::NotNeeded.to_string())),
+    }?;
+    match plain::words(offer.words) {
+        Ok(words) => Ok(Offer { words, ..offer }),
+        Err(error) => Err(NoOffer::Unusable("TooMuchToShow", error.to_string())),
     }
 }
 
@@ -170,7 +174,7 @@ fn copying(request: &AccessRequest, shell: &ShellAccess, workload: &Workload) ->
     let taking = workload.taking(&copied.labels);
     if !taking.is_empty() {
         let message =
-            format!("with the labels of its template the copy would be taken by {}", taking.join(", "));
+            format!("with the labels of its template the copy would be taken by {}", plain::some_of(&taking));
         return Err(NoOffer::Unusable("LabelsSelected", message));
     }
     let name = copy_name(&source.name, &request.uid().unwrap_or_default());
@@ -191,7 +195,9 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
     }
     let mut words = vec![format!("{kind} {name} in namespace {namespace} ({} rules)", role.rules)];
     words.extend(
-        role.lasting.iter().map(|l| format!("it can make access that outlasts the loan: {}", cut(l))),
+        role.lasting
+            .iter()
+            .map(|l| format!("it can make access that outlasts the loan: {}", plain::cut(l, MAX_WORDS))),
     );
     let session = match access.identity {
         Identity::Session => Some(SessionKind::Roles),
@@ -205,13 +211,6 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
     };
     let role = RoleTerms { namespace, kind: access.kind, name: name.clone() };
     Ok(Offer { session, role: Some(role), ..Offer::of(words, Vec::new()) })
-}
-
-fn cut(words: &str) -> String {
-    if words.chars().count() <= MAX_WORDS {
-        return words.to_owned();
-    }
-    words.chars().take(MAX_WORDS).chain(['…']).collect()
 }
 
 fn pod(request: &AccessRequest, target: &Target, container: String) -> PodRef {

@@ -1,0 +1,214 @@
+//! Roles, lent as they stand: what they let the holder do, which are refused, and how they end.
+
+use oz_shared::conditions::READY;
+use oz_shared::names::SYSTEM_NAMESPACE;
+use serde_json::{Value, json};
+use support::rights::{account, cluster_role};
+use support::{Call, Outcome, eventually, with};
+
+use crate::lending::message;
+use crate::session::Session;
+use crate::world::{LIMIT, World, scenario};
+
+/// A template that lends this role; `role` goes over that.
+fn lends(kind: &str, name: &str, role: &Value) -> Value {
+    json!({"exec": null, "role": with(json!({"kind": kind, "name": name}), role)})
+}
+
+/// A Role of the namespace with one rule.
+async fn role(world: &World, name: &str, rule: Value) {
+    let role = json!({"metadata": {"name": name}, "rules": [rule]});
+    world.must(&world.admin, Call::post(world.ns.rbac("roles"), role)).await;
+}
+
+/// dave may hand on every Role of the namespace, and the ClusterRole `view`.
+async fn ready(world: &World) {
+    let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "clusterroles"], "verbs": ["bind"]});
+    let name = format!("{}-binds", world.ns.name);
+    cluster_role(&world.admin, &name, json!([rule])).await.unwrap();
+    world.ns.bind("binds", &name, &[support::rights::user("dave")]).await.unwrap();
+    world.until_may(&world.dave, "bind", "rbac.authorization.k8s.io", "roles", true).await.unwrap();
+}
+
+async fn reads(world: &World, session: &Session, what: &str) -> u16 {
+    session.identity.call(Call::get(world.ns.core(what))).await.unwrap().code
+}
+
+async fn until_reads(world: &World, session: &Session, what: &str) {
+    eventually(&format!("{} reads {what}", session.account), LIMIT, || async {
+        match reads(world, session, what).await {
+            200 => Ok(()),
+            code => Err(code.to_string()),
+        }
+    })
+    .await
+    .unwrap();
+}
+
+async fn until_over(world: &World, request: &oz_shared::AccessRequest, session: &Session, what: &str) {
+    eventually(&format!("{} is refused {what}", session.account), LIMIT, || async {
+        match reads(world, session, what).await {
+            401 | 403 => Ok(()),
+            code => Err(code.to_string()),
+        }
+    })
+    .await
+    .unwrap();
+    world.until_nothing_left(request).await;
+    world.until_token_dead(session).await;
+}
+
+#[tokio::test]
+async fn a_cluster_role_is_lent_in_the_namespace_alone() {
+    scenario("role-view", async |world| {
+        ready(world).await;
+        world.template("web", lends("ClusterRole", "view", &json!({}))).await;
+        let request = world.lent("r", json!({})).await;
+        let status = request.status.clone().unwrap();
+        assert!(status.granted[0].starts_with("ClusterRole view in namespace"), "{:?}", status.granted);
+        assert!(status.account.starts_with("oz-n-"), "{status:?}");
+        let session = world.enter(&request).await;
+        until_reads(world, &session, "configmaps").await;
+        assert_eq!(reads(world, &session, "secrets").await, 403);
+        let elsewhere =
+            session.identity.call(Call::get("/api/v1/namespaces/default/configmaps")).await.unwrap();
+        assert_eq!(Outcome::of(&elsewhere), Outcome::Rbac);
+        let made = json!({"metadata": {"name": "made"}});
+        let made = session.identity.call(Call::post(world.ns.core("configmaps"), made)).await.unwrap();
+        assert_eq!(Outcome::of(&made), Outcome::Rbac);
+        world.release(&world.alice, "r").await;
+        until_over(world, &request, &session, "configmaps").await;
+        world.until_ended("r", "Released", "Released").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_role_ends_with_its_time() {
+    scenario("role-expired", async |world| {
+        ready(world).await;
+        role(world, "reading", json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}))
+            .await;
+        world.template("web", lends("Role", "reading", &json!({}))).await;
+        let request = world.lent("r", json!({"duration": "8s"})).await;
+        let session = world.enter(&request).await;
+        until_reads(world, &session, "configmaps").await;
+        until_over(world, &request, &session, "configmaps").await;
+        world.until_ended("r", "Expired", "Expired").await;
+    })
+    .await;
+}
+
+/// By whatever name the power goes.
+#[tokio::test]
+async fn what_makes_lasting_access_is_refused_unless_the_template_allows_it() {
+    scenario("lasting", async |world| {
+        ready(world).await;
+        let rules = [
+            ("everything", json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})),
+            ("subresources", json!({"apiGroups": [""], "resources": ["pods/*"], "verbs": ["get"]})),
+            ("secrets", json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["one"]})),
+            ("pods", json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]})),
+            ("minting", json!({"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]})),
+            ("constrained", json!({"apiGroups": ["authentication.k8s.io"], "resources": ["serviceaccounts"], "verbs": ["impersonate:serviceaccount"]})),
+            ("operators", json!({"apiGroups": ["tekton.dev"], "resources": ["taskruns"], "verbs": ["create"]})),
+        ];
+        for (name, rule) in rules {
+            role(world, name, rule).await;
+            world.template(name, lends("Role", name, &json!({}))).await;
+            world.ask(name, json!({"template": name})).await;
+            let ended = world.until_ended(name, "Failed", "LastingPower").await;
+            assert!(message(&ended, READY).contains("outlasts the loan"), "{:?}", ended.status);
+        }
+        let allowed = with(lends("Role", "secrets", &json!({"allowLasting": true})), &json!({"approvals": 1}));
+        world.template("allowed", allowed).await;
+        world.ask("allowed", json!({"template": "allowed"})).await;
+        let asked = world.until_waiting("allowed", "WaitingForApproval").await;
+        let offered = asked.status.unwrap().offered.join("\n");
+        assert!(offered.contains("outlasts the loan: secrets hold credentials"), "{offered}");
+        world.decide(&world.bob, "allowed", "Approve").await;
+        let request = world.until_phase("allowed", "Active").await;
+        assert!(request.status.unwrap().granted.join("\n").contains("secrets hold credentials"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_aggregated_cluster_role_is_judged_by_what_it_holds() {
+    scenario("aggregated", async |world| {
+        ready(world).await;
+        let part = format!("{}-part", world.ns.name);
+        let whole = format!("{}-whole", world.ns.name);
+        let label = json!({format!("aggregate-to/{whole}"): "true"});
+        let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+        let run = json!({support::RUN_LABEL: support::run()});
+        let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]);
+        let body = json!({"metadata": {"name": part, "labels": with(run.clone(), &label)}, "rules": rules});
+        world.must(&world.admin, Call::post(path, body)).await;
+        let body = json!({"metadata": {"name": whole, "labels": run},
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]}});
+        world.must(&world.admin, Call::post(path, body)).await;
+        eventually("the role is aggregated", LIMIT, || async {
+            let role = world.look(&format!("{path}/{whole}")).await?;
+            if role["rules"][0]["resources"][0] == "secrets" { Ok(()) } else { Err(role["rules"].to_string()) }
+        })
+        .await
+        .unwrap();
+        // What Oz may lend is said by name.
+        world.template("web", lends("ClusterRole", &whole, &json!({}))).await;
+        world.ask("beyond", json!({})).await;
+        let ended = world.until_ended("beyond", "Failed", "BeyondCeiling").await;
+        assert!(message(&ended, READY).contains("ozaccess.io/ceiling"), "{:?}", ended.status);
+        let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": [whole], "verbs": ["bind"]});
+        let more = format!("{}-more", world.ns.name);
+        cluster_role(&world.admin, &more, json!([rule])).await.unwrap();
+        world.ns.bind("more", &more, &[account(SYSTEM_NAMESPACE, "oz-controller")]).await.unwrap();
+        eventually("it is judged by what it holds", LIMIT, || async {
+            let name = format!("r-{}", jiff::Timestamp::now().as_millisecond());
+            world.ask(&name, json!({})).await;
+            let ended = world.until_phase(&name, "Failed").await;
+            match crate::lending::word(&ended, READY).as_str() {
+                "LastingPower" => Ok(()),
+                other => Err(other.to_owned()),
+            }
+        })
+        .await
+        .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn is_bound_to_the_requester_where_the_namespace_opted_in() {
+    scenario("by-name", async |world| {
+        ready(world).await;
+        role(world, "reading", json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}))
+            .await;
+        world.template("web", lends("Role", "reading", &json!({"identity": "Requester"}))).await;
+        world.ask("early", json!({})).await;
+        let ended = world.until_ended("early", "Failed", "BeyondCeiling").await;
+        assert!(message(&ended, READY).contains("has not opted in"), "{:?}", ended.status);
+
+        let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
+        world.ns.bind("bind-requester", "oz-controller-bind-requester", &controller).await.unwrap();
+        let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
+        let as_controller = world.admin.with_token(&as_controller).await.unwrap();
+        world
+            .until_may(&as_controller, "bind-requester", "ozaccess.io", "accesstemplates", true)
+            .await
+            .unwrap();
+        world.until_may(&world.alice, "list", "", "configmaps", false).await.unwrap();
+        let request = world.lent("r", json!({})).await;
+        let status = request.status.clone().unwrap();
+        assert!(
+            status.account.is_empty() && status.granted.join("\n").contains("bound to alice by name"),
+            "{status:?}"
+        );
+        world.until_may(&world.alice, "list", "", "configmaps", true).await.unwrap();
+        world.release(&world.alice, "r").await;
+        world.until_may(&world.alice, "list", "", "configmaps", false).await.unwrap();
+        world.until_nothing_left(&request).await;
+        world.until_ended("r", "Released", "Released").await;
+    })
+    .await;
+}
