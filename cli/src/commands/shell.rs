@@ -48,7 +48,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     if request.phase() != Phase::Active {
         let template = cluster.template(&request.spec.template).await.ok();
         let note = "Ctrl-C leaves the request";
-        request = wait(app, &cluster, request, template.as_ref(), (Goal::Ready, PATIENCE), note).await?;
+        let more = format!("oz describe {} -n {} tells more", args.target.name, cluster.namespace);
+        request = wait(app, &cluster, request, template.as_ref(), (Goal::Ready, PATIENCE), note)
+            .await
+            .map_err(|ended| Error::from(ended).hint(more))?;
     }
     enter(app, &cluster, &request, &args.session).await
 }

@@ -45,8 +45,10 @@ pub(super) async fn template(
         let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
         return Err(Error::usage(format!("name a template: one of {}", names.join(", "))));
     }
-    let lines: Vec<String> =
-        all.iter().map(|t| format!("{}  {}", t.name_any(), t.spec.description)).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .map(|t| format!("{} ({})  {}", t.name_any(), lends(&t.spec), t.spec.description))
+        .collect();
     let template = all[app.ui.select("Which template?", &lines)?].clone();
     Ok((template.name_any(), Some(template)))
 }
