@@ -254,7 +254,10 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                     let name = t.name_any();
                     t.spec.debug.into_iter().flat_map(|d| d.images).map(move |image| (image, name.clone()))
                 };
-                Some(list.items.into_iter().flat_map(offered).collect())
+                let mut images: Vec<(String, String)> = list.items.into_iter().flat_map(offered).collect();
+                images.sort();
+                images.dedup_by(|one, other| one.0 == other.0);
+                Some(images)
             }
             Names::Requests(wanted) => {
                 let list = cluster.call("complete", cluster.requests(namespace).list(&params)).await.ok()?;
