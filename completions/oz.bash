@@ -440,7 +440,7 @@ _oz() {
             return 0
             ;;
         oz__subcmd__describe)
-            opts="-n -h --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-n -h --pod --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,7 +486,7 @@ _oz() {
             return 0
             ;;
         oz__subcmd__enable)
-            opts="-o -y -n -h --disable --list --output --yes --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-o -y -n -h --disable --bind-requester --list --output --yes --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

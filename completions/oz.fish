@@ -155,6 +155,7 @@ complete -c oz -n "__fish_oz_using_subcommand describe" -l as -d 'Act as this us
 complete -c oz -n "__fish_oz_using_subcommand describe" -l as-group -d 'Act in this group; may be repeated' -r
 complete -c oz -n "__fish_oz_using_subcommand describe" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand describe" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand describe" -l pod -d 'Print as YAML the pod, or the debugging container, that would be made for it'
 complete -c oz -n "__fish_oz_using_subcommand describe" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_using_subcommand approve" -l reason -d 'Why, for those who read it later' -r
 complete -c oz -n "__fish_oz_using_subcommand approve" -l context -d 'The kubeconfig\'s context to use' -r
@@ -300,6 +301,7 @@ complete -c oz -n "__fish_oz_using_subcommand enable" -l as-group -d 'Act in thi
 complete -c oz -n "__fish_oz_using_subcommand enable" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l disable -d 'No longer: end what is lent there, then take the controller\'s rights away'
+complete -c oz -n "__fish_oz_using_subcommand enable" -l bind-requester -d 'Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l list -d 'Show where Oz may lend'
 complete -c oz -n "__fish_oz_using_subcommand enable" -s y -l yes -d 'With --disable: do not ask'
 complete -c oz -n "__fish_oz_using_subcommand enable" -s h -l help -d 'Print help (see more with \'--help\')'

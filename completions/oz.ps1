@@ -181,6 +181,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
             [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
             [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
+            [CompletionResult]::new('--pod', '--pod', [CompletionResultType]::ParameterName, 'Print as YAML the pod, or the debugging container, that would be made for it')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
@@ -398,6 +399,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
             [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
             [CompletionResult]::new('--disable', '--disable', [CompletionResultType]::ParameterName, 'No longer: end what is lent there, then take the controller''s rights away')
+            [CompletionResult]::new('--bind-requester', '--bind-requester', [CompletionResultType]::ParameterName, 'Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'Show where Oz may lend')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'With --disable: do not ask')
             [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'With --disable: do not ask')

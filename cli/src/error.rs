@@ -4,7 +4,7 @@
 use ::kube::core::Status;
 
 use crate::exit;
-use crate::kube::{Ended, Fault, SessionError};
+use crate::kube::{Ended, Fault, SessionError, Unknown};
 use crate::kubeconfig;
 use crate::signals::Interrupt;
 
@@ -71,12 +71,26 @@ impl From<Ended> for Error {
     fn from(ended: Ended) -> Self {
         let code = match &ended {
             Ended::Denied { .. } => exit::REJECTED,
-            Ended::NobodyDecided | Ended::TimedOut(_) => exit::TIMED_OUT,
-            Ended::Expired | Ended::Released { .. } | Ended::Deleted => exit::ENDED,
+            Ended::NobodyDecided | Ended::TimedOut { .. } => exit::TIMED_OUT,
+            Ended::Expired
+            | Ended::Released { .. }
+            | Ended::Deleted
+            | Ended::Finished(_)
+            | Ended::Broken(_) => exit::ENDED,
             Ended::Failed(_) => exit::NOT_READY,
             Ended::Lost(_) => exit::UNREACHABLE,
         };
         Self::new(code, ended.to_string())
+    }
+}
+
+impl From<Unknown> for Error {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Fault(fault) => fault.into(),
+            Unknown::NotMade(_) => Self::usage(unknown.to_string()),
+            Unknown::Misfit(_) | Unknown::Absent(_) => Self::new(exit::NOT_READY, unknown.to_string()),
+        }
     }
 }
 
@@ -198,7 +212,7 @@ fn rbac_sentence(message: &str) -> Option<(String, &'static str)> {
     let role = match resource {
         "grants" => "the ClusterRole oz-auditor",
         "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester or oz-approver",
-        _ => "the right to",
+        _ => "that right",
     };
     Some((format!("{user} may not {verb} {resource} {place}"), role))
 }

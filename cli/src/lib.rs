@@ -22,6 +22,7 @@ mod signals;
 mod target;
 mod terminal;
 mod ui;
+mod waiting;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::AttachedProcess;
 use oz_shared::template::Connection;
-use oz_shared::{AccessRequest, AccessTemplate};
+use oz_shared::{AccessRequest, AccessTemplate, Phase};
 
 use crate::app::App;
 use crate::cache::Cache;
@@ -15,8 +16,8 @@ use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{
-    Cluster, Conversation, Door, End, Follow, How, SessionError, Token, allowed_commands, context_name,
-    default_command, entry, is_rbac_refusal, mint, open, release,
+    Change, Cluster, Conversation, Door, End, Ended, Follow, How, SessionError, Token, context_name,
+    default_command, entry, is_rbac_refusal, mint, open, outcome, release,
 };
 use crate::output::stamp;
 use crate::signals::Interrupts;
@@ -97,37 +98,67 @@ pub(crate) fn forget(app: &App, namespace: &str, name: &str) {
     }
 }
 
+/// Is it a role that its holder has by his own name? Then there is no credential to mint, and no context to write.
+pub(crate) fn by_own_name(request: &AccessRequest) -> bool {
+    request.phase() == Phase::Active && request.status.as_ref().is_some_and(|s| s.account.is_empty())
+}
+
+/// Is it a debugging container? Its name is the grant's.
+fn debugs(request: &AccessRequest) -> bool {
+    request.status.as_ref().is_some_and(|s| !s.grant.is_empty() && s.container == s.grant)
+}
+
+/// The connections that are lent: as the template has them; where it cannot be read, as the grant tells.
+fn connections(request: &AccessRequest, template: Option<&AccessTemplate>) -> Vec<Connection> {
+    match template {
+        Some(template) => template.spec.connections().to_vec(),
+        None if request.status.as_ref().is_none_or(|s| s.pod.is_empty()) => Vec::new(),
+        None if debugs(request) => vec![Connection::Attach],
+        None => vec![Connection::Exec],
+    }
+}
+
 /// What the user may do with it by kubectl, as lines to paste.
 pub(crate) fn kubectl_lines(request: &AccessRequest, template: Option<&AccessTemplate>) -> Vec<String> {
     let status = request.status.clone().unwrap_or_default();
     let namespace = request.namespace().unwrap_or_default();
+    if by_own_name(request) {
+        return vec![format!("kubectl -n {namespace} auth can-i --list")];
+    }
     let kubectl = format!("kubectl --context {}", context_name(&namespace, &request.name_any()));
     let pod = &status.pod;
     let container =
         if status.container.is_empty() { String::new() } else { format!(" -c {}", status.container) };
-    let connections = template.and_then(|t| t.spec.exec.as_ref()).map(|e| e.connections.clone());
     let line = |connection: &Connection| match connection {
         Connection::Exec => format!("{kubectl} exec -it {pod}{container} -- sh"),
         Connection::Attach => format!("{kubectl} attach -it {pod}{container}"),
         Connection::PortForward => format!("{kubectl} port-forward {pod} LOCAL:REMOTE"),
         Connection::Log => format!("{kubectl} logs {pod}{container}"),
     };
-    connections.unwrap_or_else(|| vec![Connection::Exec]).iter().map(line).collect()
+    match connections(request, template).as_slice() {
+        [] => vec![format!("{kubectl} auth can-i --list")],
+        connections => connections.iter().map(line).collect(),
+    }
 }
 
 /// How to enter: by the command given, by the one that the template allows, or by a shell. None: nothing to enter.
-fn way_in(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> Result<Option<How>, Error> {
-    let lends = |c: Connection| {
-        template.is_none_or(|t| t.spec.exec.as_ref().is_some_and(|e| e.connections.contains(&c)))
-    };
+fn way_in(
+    app: &App,
+    connections: &[Connection],
+    allowed: &[Vec<String>],
+    command: &[String],
+) -> Result<Option<How>, Error> {
+    let lends = |c: Connection| connections.contains(&c);
     if !lends(Connection::Exec) {
         return match (lends(Connection::Attach), command.is_empty()) {
-            (_, false) => Err(Error::usage("this access does not include running a command")),
+            (true, false) => Err(Error::usage("this access joins what runs already: it can run no command")
+                .hint("leave out -- and the command, and type it there")),
+            (false, false) => Err(Error::usage("this access does not include running a command")
+                .hint("leave out -- and the command: kubectl uses it")),
             (true, true) => Ok(Some(How::Attach)),
             (false, true) => Ok(None),
         };
     }
-    let allowed = template.map(|t| allowed_commands(&t.spec)).unwrap_or_default();
     let typed: Vec<String> = allowed.iter().map(|argv| argv.join(" ")).collect();
     if !command.is_empty() && (allowed.is_empty() || allowed.iter().any(|argv| argv == command)) {
         return Ok(Some(How::Exec(command.to_vec())));
@@ -154,7 +185,12 @@ fn way_in(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> R
 /// The template does not lend that command.
 pub(crate) fn fits(app: &App, template: Option<&AccessTemplate>, command: &[String]) -> Result<(), Error> {
     let asks_later = app.ui.interactive() && command.is_empty();
-    if asks_later { Ok(()) } else { way_in(app, template, command).map(drop) }
+    let Some(spec) = template.map(|t| &t.spec).filter(|_| !asks_later) else { return Ok(()) };
+    way_in(app, spec.connections(), spec.commands(), command).map(drop)
+}
+
+fn on_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// What there is to enter.
@@ -172,20 +208,24 @@ async fn open_up(
     let (token, template) =
         tokio::join!(admit(app, cluster, request, args), cluster.template(&request.spec.template));
     let (token, template) = (token?, template.ok());
-    let Some(how) = way_in(app, template.as_ref(), &args.command)? else {
+    let allowed = template.as_ref().map(|t| t.spec.commands()).unwrap_or_default();
+    let Some(how) = way_in(app, &connections(request, template.as_ref()), allowed, &args.command)? else {
         return Ok(Opened::Nothing(template.map(Box::new)));
     };
     let status = request.status.clone().unwrap_or_default();
-    let named = &request.spec.container;
     let door = Door {
         namespace: request.namespace().unwrap_or_else(|| cluster.namespace.clone()),
         pod: status.pod,
-        container: if named.is_empty() { status.container } else { named.clone() },
+        container: status.container,
         how,
-        tty: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+        // A debugging container has a terminal, whoever joins it.
+        tty: on_terminal() || debugs(request),
     };
     if args.command.is_empty() {
         app.printer.say("Opening shell...");
+    }
+    if door.how == How::Attach && on_terminal() {
+        app.printer.say("If there is no prompt, press Enter.");
     }
     let session = cluster.session(&token.secret)?;
     let process = Box::new(open(cluster, &session, &door).await?);
@@ -203,6 +243,9 @@ pub(crate) async fn enter(
     request: &AccessRequest,
     args: &SessionArgs,
 ) -> Result<u8, Error> {
+    if by_own_name(request) {
+        return own_name(app, request, args);
+    }
     let _custody = app.custody.take();
     let mut interrupts = Interrupts::new()?;
     let opened = tokio::select! {
@@ -227,16 +270,21 @@ pub(crate) async fn enter(
         interrupts: &mut interrupts,
         screen: &screen,
     };
-    let raw = if door.tty { Some(Raw::enter()?) } else { None };
+    let terminal = on_terminal();
+    let raw = if terminal { Some(Raw::enter()?) } else { None };
     app.printer.set_raw(raw.is_some());
     let end =
         conversation.run(|left| app.printer.warn(&format!("this access ends in {}", human(left)))).await;
     drop(raw);
     app.printer.set_raw(false);
-    if door.tty && !matches!(end, Ok(End::Exited(_))) {
+    if terminal && !matches!(end, Ok(End::Exited(_))) {
         let mut out = std::io::stdout();
         let _ = out.write_all(screen.borrow().restore()).and_then(|()| out.flush());
     }
+    let end = tokio::select! {
+        end = settled(cluster, request, until, end) => end,
+        interrupt = interrupts.next() => Ok(End::Interrupted(interrupt)),
+    };
     let by_itself = matches!(end, Ok(End::Exited(_)));
     if !matches!(end, Ok(End::Cut(_))) {
         stay_or_go(app, cluster, request, args, by_itself && args.command.is_empty()).await;
@@ -245,6 +293,11 @@ pub(crate) async fn enter(
     match end {
         Ok(End::Exited(code)) => Ok(code),
         Ok(End::Interrupted(interrupt)) => Err(Error::interrupted(interrupt)),
+        Ok(End::Cut(Ended::Finished(words))) => {
+            forget_unless_kept(app, cluster, request, args);
+            app.printer.say("The container has ended, and the access with it.");
+            Ok(code_in(&words))
+        }
         Ok(End::Cut(ended)) => {
             forget_unless_kept(app, cluster, request, args);
             let mut error = Error::from(ended);
@@ -255,6 +308,62 @@ pub(crate) async fn enter(
             .hint(format!("open it again: oz shell {} -n {at}", request.name_any()))),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A stream may be the first to tell that the access has ended, by breaking, or because its container is killed; and a
+/// debugging container that ended by itself ends the access. The controller says so a moment later.
+async fn settled(
+    cluster: &Cluster,
+    request: &AccessRequest,
+    until: Timestamp,
+    end: Result<End, SessionError>,
+) -> Result<End, SessionError> {
+    /// What a shell exits with when its container is killed: by SIGKILL and SIGTERM.
+    const KILLED: [u8; 2] = [137, 143];
+    let limit = match &end {
+        Ok(End::Exited(_)) if debugs(request) => Duration::from_secs(10),
+        Ok(End::Exited(code)) if KILLED.contains(code) => Duration::from_secs(2),
+        Err(SessionError::Lost(_)) => Duration::from_secs(2),
+        _ => return end,
+    };
+    if cluster.now() >= until {
+        return Ok(End::Cut(Ended::Expired));
+    }
+    let mut follow = Follow::new(cluster, request);
+    let over = async {
+        loop {
+            match follow.next().await {
+                Change::Now(now) => match outcome(&now) {
+                    Some(ended) => return ended,
+                    None => continue,
+                },
+                Change::Gone => return Ended::Deleted,
+                Change::Trouble(_) => {}
+            }
+        }
+    };
+    tokio::time::timeout(limit, over).await.map_or(end, |ended| Ok(End::Cut(ended)))
+}
+
+/// The exit code in the controller's words about a container. The pod itself may not be ours to read any more.
+fn code_in(words: &str) -> u8 {
+    let code = words.rsplit_once("(exit code ").and_then(|(_, rest)| rest.split_once(')'));
+    code.and_then(|(code, _)| code.parse::<i32>().ok()).map_or(0, |c| u8::try_from(c).unwrap_or(u8::MAX))
+}
+
+/// What is bound to the user's own name needs nothing but his own credential.
+fn own_name(app: &App, request: &AccessRequest, args: &SessionArgs) -> Result<u8, Error> {
+    if !args.command.is_empty() {
+        way_in(app, &[], &[], &args.command)?;
+    }
+    if args.rm {
+        app.printer.warn("there is no shell that could be left: end it with oz release");
+    }
+    app.printer.say("Your own credential holds this access now; use it by kubectl:");
+    for line in kubectl_lines(request, None) {
+        app.printer.data(&line)?;
+    }
+    Ok(exit::DONE)
 }
 
 /// For logs and port-forwards there is nothing to enter: kubectl does that, with the context that was written.
@@ -326,4 +435,16 @@ pub(crate) async fn stay_or_go(
 /// ` until 2026-11-22 13:00:00 UTC (in 47m)`
 pub(crate) fn until(end: Timestamp, now: Timestamp) -> String {
     format!(" until {} (in {})", stamp(end), human(end.duration_since(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_container_is_in_the_words_about_it() {
+        assert_eq!(code_in("the debugging container ended: Error (exit code 7)"), 7);
+        assert_eq!(code_in("Error: (exit code x) (exit code 143); a stream that was open is not cut"), 143);
+        assert_eq!(code_in("it ended"), 0);
+    }
 }

@@ -18,6 +18,8 @@ pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 pub const NAMESPACE_ROLE: &str = "oz-controller-namespace";
 /// Bound in a namespace by `oz enable`: the most that may be lent there.
 pub const CEILING_ROLE: &str = "oz-ceiling";
+/// Bound in a namespace by `oz enable --bind-requester`: there people may be bound by their own names.
+pub const BIND_REQUESTER_ROLE: &str = "oz-controller-bind-requester";
 
 /// How the policies treat a session, told by the prefix of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -75,6 +75,37 @@ pub struct AccessTemplateSpec {
     pub history_ttl: String,
 }
 
+impl AccessTemplateSpec {
+    /// The connections into a pod that it lends; none where it lends a role.
+    #[must_use]
+    pub fn connections(&self) -> &[Connection] {
+        match (&self.exec, &self.shell, &self.debug) {
+            (Some(exec), ..) => &exec.connections,
+            (_, Some(shell), _) => &shell.connections,
+            (.., Some(_)) => &[Connection::Attach],
+            _ => &[],
+        }
+    }
+
+    /// The commands that may be run by `exec`. None named: any.
+    #[must_use]
+    pub fn commands(&self) -> &[Vec<String>] {
+        self.exec.as_ref().map(|e| e.commands.as_slice()).unwrap_or_default()
+    }
+
+    /// The running pods among which a request may choose, where it lends one of those.
+    #[must_use]
+    pub fn pods(&self) -> Option<&PodSource> {
+        self.exec.as_ref().map(|e| &e.pods).or(self.debug.as_ref().map(|d| &d.pods))
+    }
+
+    /// Does a container have to start before it is lent?
+    #[must_use]
+    pub const fn starts(&self) -> bool {
+        self.shell.is_some() || self.debug.is_some()
+    }
+}
+
 fn one() -> i32 {
     1
 }

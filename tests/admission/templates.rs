@@ -1,6 +1,7 @@
 //! Templates: written only by who could do himself what they offer, and only well formed.
 
-use serde_json::json;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use support::Call;
 
 use crate::bodies::{exec, template};
@@ -18,6 +19,26 @@ async fn templates_by_certificates() {
 #[tokio::test]
 async fn templates_by_uids() {
     templates(Cast::Uids).await;
+}
+
+#[tokio::test]
+async fn the_examples_are_templates() {
+    let world = World::new("examples", Cast::Certificates).await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples");
+    let mut kinds = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = Value::deserialize(document).unwrap();
+            if object["kind"] == "AccessTemplate" {
+                let made = world.must("admin", Call::post(world.templates(), object).dry()).await;
+                kinds.extend(made["spec"].as_object().unwrap().keys().cloned());
+            }
+        }
+    }
+    let all = ["exec", "shell", "debug", "role"];
+    assert!(all.iter().all(|kind| kinds.iter().any(|k| k == kind)), "{kinds:?}");
+    world.end().await;
 }
 
 async fn templates(cast: Cast) {

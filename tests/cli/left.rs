@@ -11,7 +11,7 @@ use crate::world::World;
 const CURSOR: &str = "\x1b[?25h";
 
 /// Alice in a shell, her screen taken by a program.
-fn busy(home: &Home, name: &str, more: &[&str]) -> Terminal {
+pub(crate) fn busy(home: &Home, name: &str, more: &[&str]) -> Terminal {
     let mut words = vec!["shell", name];
     words.extend(more);
     let mut terminal = Terminal::open(home, &words);
@@ -22,7 +22,7 @@ fn busy(home: &Home, name: &str, more: &[&str]) -> Terminal {
     terminal
 }
 
-fn restored(terminal: &mut Terminal) {
+pub(crate) fn restored(terminal: &mut Terminal) {
     terminal.until("\x1b[?1049l");
     terminal.until(CURSOR);
 }

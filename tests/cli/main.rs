@@ -32,6 +32,8 @@ mod tmux;
 
 mod asking;
 mod codes;
+mod copies;
+mod debugging;
 mod deciding;
 mod full_screen;
 mod handed;
@@ -43,6 +45,7 @@ mod left;
 mod offers;
 mod output;
 mod plugin;
+mod roles;
 mod shell;
 mod streams;
 mod token;

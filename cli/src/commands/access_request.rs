@@ -2,33 +2,38 @@
 
 mod form;
 
-use std::cell::Cell;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use oz_shared::request::{Requester, Verdict};
+use oz_shared::request::Requester;
 use oz_shared::{AccessRequest, AccessTemplate};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Ended, Fault, Goal, Withdrawn, submit, until, withdraw};
+use crate::kube::{Cluster, Ended, Fault, Goal, Withdrawn, submit, withdraw};
 use crate::output::{Format, clean, one_line};
-use crate::session::{self, SessionArgs, admit, enter, fits};
+use crate::session::{self, SessionArgs, admit, by_own_name, enter, fits};
 use crate::signals::Interrupts;
+use crate::waiting::{self, approver_line};
 
 /// How long a decision is waited for unless told otherwise: a template's own limit ends it earlier.
 const PATIENCE: Duration = Duration::from_secs(3600);
-
-/// A controller that runs has looked at a request long before this.
-const SILENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
   # A shell in a pod, as soon as someone agrees
   oz access-request api-exec --pod api-0 --reason INC-42
+
+  # A shell in a copy of the database's pod, with its own memory and cores
+  oz access-request db-shell -m 128Mi -c 2 --reason INC-42
+
+  # A debugging container beside one pod's own
+  oz access-request api-debug --pod api-0 --image busybox:1.36 --reason INC-42
+
+  # A role, for kubectl
+  oz access-request incident-view --duration 1h --reason INC-42
 
   # One command; its exit code becomes this program's, and the access ends with it
   oz access-request api-exec --reason INC-42 --rm -- id
@@ -54,10 +59,10 @@ pub(crate) struct Args {
     #[arg(long)]
     container: Option<String>,
     /// Memory for the copy of the pod: 128Mi
-    #[arg(short, long, value_name = "AMOUNT")]
+    #[arg(short, long, value_name = "AMOUNT", value_parser = form::amount)]
     memory: Option<String>,
     /// Cores for the copy of the pod: 2, 500m
-    #[arg(short, long, value_name = "AMOUNT")]
+    #[arg(short, long, value_name = "AMOUNT", value_parser = form::amount)]
     cpu: Option<String>,
     /// The node for the copy of a DaemonSet's pod
     #[arg(long)]
@@ -159,8 +164,11 @@ enum Failure {
 async fn finish(args: &Args, app: &App, cluster: &Cluster, request: &AccessRequest) -> Result<u8, Error> {
     let Some(stop) = args.stop() else { return enter(app, cluster, request, &args.session).await };
     if stop == WaitFor::Ready {
-        admit(app, cluster, request, &args.session).await?;
-        if !args.session.no_kubeconfig {
+        let own = by_own_name(request);
+        if !own {
+            admit(app, cluster, request, &args.session).await?;
+        }
+        if own || !args.session.no_kubeconfig {
             let template = cluster.template(&request.spec.template).await.ok();
             for line in session::kubectl_lines(request, template.as_ref()) {
                 app.printer.say(&format!("  {line}"));
@@ -193,38 +201,9 @@ async fn wait(
         Some(WaitFor::Approved) => Goal::Approved,
         Some(WaitFor::Ready) | None => Goal::Ready,
     };
-    let needed = template.map_or(1, |t| t.spec.approvals);
-    if needed > 0 {
-        app.printer.say("Waiting for approval...");
-        app.printer.say(&approver_line(app, cluster, &request.name_any()));
-    }
     let limit = patience(args, template);
-    let spinner = spinner(app, if args.keep { "Ctrl-C leaves the request" } else { "Ctrl-C withdraws" });
-    let mut told = 0;
-    let seen = Cell::new(false);
-    let mut waiting = std::pin::pin!(until(cluster, request, goal, limit, |now| {
-        seen.set(seen.get() || now.status.is_some());
-        for decision in now.spec.decisions.iter().skip(told) {
-            let word = match decision.decision {
-                Verdict::Approve => format!("{} approved ({} of {needed})", decision.by, told + 1),
-                Verdict::Deny => format!("{} denied", decision.by),
-            };
-            spinner.suspend(|| app.printer.say(&word));
-            told += 1;
-        }
-    }));
-    let waited = tokio::select! {
-        waited = &mut waiting => waited,
-        () = tokio::time::sleep(SILENCE) => {
-            if !seen.get() {
-                let word = "Oz's controller has not looked at it yet: kubectl get pods -n oz-system";
-                spinner.suspend(|| app.printer.say(word));
-            }
-            waiting.await
-        }
-    };
-    spinner.finish_and_clear();
-    waited
+    let note = if args.keep { "Ctrl-C leaves the request" } else { "Ctrl-C withdraws" };
+    waiting::wait(app, cluster, request, template, (goal, limit), note).await
 }
 
 /// As long as was said; else until the request expires by itself, which says more than giving up a moment earlier.
@@ -237,23 +216,6 @@ fn patience(args: &Args, template: Option<&AccessTemplate>) -> Duration {
     let own =
         template.and_then(|t| Some(parse(&t.spec.pending_timeout)? + parse(&t.spec.start_timeout)? + SLACK));
     said.or(own).unwrap_or(PATIENCE)
-}
-
-fn spinner(app: &App, note: &'static str) -> ProgressBar {
-    if !app.ui.interactive() {
-        return ProgressBar::hidden();
-    }
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  ({msg})") {
-        spinner.set_style(style);
-        spinner.set_message(note);
-    }
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    spinner
-}
-
-fn approver_line(app: &App, cluster: &Cluster, name: &str) -> String {
-    format!("  to approve: oz approve {name} -n {}{}", cluster.namespace, app.settings.repeat())
 }
 
 /// What becomes of the request when nobody waits for it any more.
@@ -272,7 +234,7 @@ async fn broken_off(
             (Error::from(fault), unknown)
         }
         Failure::Unmet(ended) => {
-            let withdraws = matches!(ended, Ended::TimedOut(_));
+            let withdraws = matches!(ended, Ended::TimedOut { .. });
             let describe = format!("oz describe {name} -n {} tells more", cluster.namespace);
             let error = Error::from(ended);
             (if withdraws { error } else { error.hint(describe) }, withdraws)
@@ -289,7 +251,7 @@ async fn broken_off(
     }
     match withdraw(cluster, name, me).await {
         Ok(Withdrawn::Deleted) => app.printer.say(&format!("Withdrew {name}.")),
-        Ok(Withdrawn::Released) => app.printer.say(&format!("Released {name}, which had just been granted.")),
+        Ok(Withdrawn::Released) => app.printer.say(&format!("Released {name}, which had been approved.")),
         Ok(Withdrawn::Over) => {}
         Err(fault) => {
             let why = Error::from(fault).message;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
-use oz_shared::{AccessRequest, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, Phase};
 
 use crate::app::App;
 use crate::error::Error;
@@ -120,6 +120,8 @@ pub(crate) fn answered(args: &[OsString]) -> bool {
 #[derive(Debug, Clone, Copy)]
 enum Names {
     Templates,
+    Pods,
+    Images,
     Requests(fn(&AccessRequest) -> bool),
     Namespaces,
     Contexts,
@@ -127,10 +129,12 @@ enum Names {
 }
 
 /// Which values of which commands are names in the cluster; an empty command means the flags of all.
-const VALUES: [(&str, &str, Names); 14] = [
+const VALUES: [(&str, &str, Names); 16] = [
     ("", "namespace", Names::Namespaces),
     ("", "context", Names::Contexts),
     ("access-request", "template", Names::Templates),
+    ("access-request", "pod", Names::Pods),
+    ("access-request", "image", Names::Images),
     ("describe", "target", Names::Requests(|_| true)),
     ("approve", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
     ("deny", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
@@ -237,6 +241,23 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
             Names::Templates => {
                 let list = cluster.call("complete", cluster.templates(namespace).list(&params)).await.ok()?;
                 Some(list.items.into_iter().map(|t| (t.name_any(), t.spec.description)).collect())
+            }
+            Names::Pods => {
+                let api: Api<PartialObjectMeta<Pod>> =
+                    Api::namespaced(cluster.client.clone(), &cluster.namespace);
+                let list = cluster.call("complete", api.list_metadata(&params)).await.ok()?;
+                Some(list.items.into_iter().map(|p| (p.name_any(), String::new())).collect())
+            }
+            Names::Images => {
+                let list = cluster.call("complete", cluster.templates(namespace).list(&params)).await.ok()?;
+                let offered = |t: AccessTemplate| {
+                    let name = t.name_any();
+                    t.spec.debug.into_iter().flat_map(|d| d.images).map(move |image| (image, name.clone()))
+                };
+                let mut images: Vec<(String, String)> = list.items.into_iter().flat_map(offered).collect();
+                images.sort();
+                images.dedup_by(|one, other| one.0 == other.0);
+                Some(images)
             }
             Names::Requests(wanted) => {
                 let list = cluster.call("complete", cluster.requests(namespace).list(&params)).await.ok()?;

@@ -1,23 +1,27 @@
 //! `oz describe`
 
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use oz_shared::request::{TemplatePin, Verdict};
-use oz_shared::{AccessRequest, AccessTemplate, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, AccessTemplateSpec, Phase};
 
 use crate::app::App;
 use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, is_mine, outcome, pod_facts, preview};
-use crate::output::{clean, ends, grant_rules, lends, stamp};
+use crate::kube::{Cluster, is_mine, made, offer, outcome};
+use crate::output::{clean, ends, grant_rules, lends, of, stamp, yaml};
 use crate::session::kubectl_lines;
 use crate::target::Target;
+use crate::waiting::starting;
 
 const EXAMPLES: &str = "\
 Examples:
-  oz describe access-request-api-exec-7k2pd";
+  oz describe access-request-api-exec-7k2pd
+
+  # The pod that would be made for it, whole
+  oz describe access-request-db-shell-4mz0q --pod";
 
 /// Show a request: who asks, who decided, what is granted, and what can be done next
 #[derive(Debug, clap::Args)]
@@ -26,6 +30,9 @@ pub(crate) struct Args {
     /// The request: NAME, or accessrequest/NAME
     #[arg(value_name = "NAME")]
     target: Target,
+    /// Print as YAML the pod, or the debugging container, that would be made for it
+    #[arg(long)]
+    pod: bool,
 }
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
@@ -33,6 +40,12 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let request = cluster.request(&args.target.name).await?;
     let (me, template, events) =
         tokio::join!(cluster.whoami(), cluster.template(&request.spec.template), events(&cluster, &request));
+    if args.pod {
+        let (what, made) = made(&cluster, &request, &template?).await?;
+        app.printer.say(&what);
+        app.printer.data(&yaml(&made)?)?;
+        return Ok(exit::DONE);
+    }
     let template = template.ok();
     let mut page = Page::default();
     about(&mut page, &request);
@@ -94,6 +107,10 @@ pub(super) fn about(page: &mut Page, request: &AccessRequest) {
     page.field("Template", &spec.template);
     page.field("Pod", &spec.pod);
     page.field("Container", &spec.container);
+    page.field("Memory", &spec.memory);
+    page.field("Cores", &spec.cpu);
+    page.field("Node", &spec.node);
+    page.field("Image", &spec.image);
 }
 
 /// What a decision would be about.
@@ -122,37 +139,39 @@ pub(super) async fn terms(
     let spec = &template.spec;
     let default = request.spec.duration.is_empty();
     page.field("Duration", if default { &spec.duration.default } else { &request.spec.duration });
-    page.field("Lends", &lends(spec));
+    page.field("Lends", &format!("{}, of {}", lends(spec), of(spec)));
     let granted = request.status.as_ref().is_some_and(|s| !s.granted.is_empty());
-    let open = !granted && !request.phase().is_final();
-    if let (Some(exec), true) = (&spec.exec, open) {
-        let status_pod = request.status.as_ref().map(|s| s.pod.clone()).unwrap_or_default();
-        let name = if status_pod.is_empty() { request.spec.pod.clone() } else { status_pod };
-        let facts = if name.is_empty() { None } else { read_pod(cluster, request, &name).await };
-        page.heading("Would be granted");
-        match preview(exec, facts.as_ref(), &name, &request.spec.container) {
-            Ok(offer) => {
-                page.lines(offer.words);
-                if facts.is_none() {
-                    page.lines(["whether the pod's own token can be read inside is not known: you may not read the pod".to_owned()]);
-                }
-                let known =
-                    offer.rules.iter().all(|r| r.resource_names.as_ref().is_some_and(|n| !n.is_empty()));
-                if known && !name.is_empty() {
-                    page.heading("As RBAC rules");
-                    page.lines(grant_rules(&offer.rules));
-                }
-            }
-            Err(misfit) => page.lines([format!("nothing: {misfit}")]),
-        }
+    if !granted && !request.phase().is_final() {
+        page.extend(offered(cluster, request, spec).await);
     }
     TermsShown { page, pin: Some(pin) }
 }
 
-async fn read_pod(cluster: &Cluster, request: &AccessRequest, name: &str) -> Option<oz_shared::exec::Pod> {
-    let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
-    cluster.call("read the pod", api.get(name)).await.ok().map(|pod| pod_facts(&pod))
+/// What would be granted: in the controller's words, which are those of the grant; where it has none yet, as this program
+/// can tell.
+async fn offered(cluster: &Cluster, request: &AccessRequest, spec: &AccessTemplateSpec) -> Page {
+    let mut page = Page::default();
+    page.heading("Would be granted");
+    let words = request.status.as_ref().map(|s| s.offered.clone()).unwrap_or_default();
+    let told = !words.is_empty();
+    page.lines(words);
+    match offer(cluster, request, spec).await {
+        Ok(offer) => {
+            if !told {
+                page.lines(offer.words);
+            }
+            let rules = offer.rules.iter();
+            let known =
+                rules.flat_map(|r| r.resource_names.iter().flatten()).all(|name| !name.starts_with('('));
+            if known && !offer.rules.is_empty() {
+                page.heading("As RBAC rules");
+                page.lines(grant_rules(&offer.rules));
+            }
+        }
+        Err(_) if told => {}
+        Err(unknown) => page.lines([unknown.to_string()]),
+    }
+    page
 }
 
 fn decisions(page: &mut Page, request: &AccessRequest, template: Option<&AccessTemplate>) {
@@ -180,6 +199,7 @@ fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
     let at =
         |t: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| t.as_ref().map(|t| stamp(t.0));
     page.field("Phase", request.phase().as_str());
+    page.field("Starting", starting(request).filter(|_| !request.phase().is_final()).unwrap_or_default());
     if let Some(ended) = outcome(request) {
         page.field("Ended", &format!("{} ({ended})", at(&status.ended_at).unwrap_or_default()));
     }

@@ -6,14 +6,14 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
-use oz_shared::names::{CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
+use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, BINDINGS, Enabled};
+use crate::installation::{self, ALL_BINDINGS, BINDINGS, Enabled};
 use crate::kube::{Cluster, Fault};
 use crate::output::{Table, clean};
 
@@ -23,6 +23,7 @@ const ENDS: Duration = Duration::from_secs(60);
 const EXAMPLES: &str = "\
 Examples:
   oz enable shop pay
+  oz enable shop --bind-requester          roles may be bound to people by their own names, too
   oz enable --list
   oz enable shop --disable";
 
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// No longer: end what is lent there, then take the controller's rights away
     #[arg(long, conflicts_with = "list")]
     disable: bool,
+    /// Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer
+    #[arg(long, conflicts_with = "list")]
+    bind_requester: bool,
     /// Show where Oz may lend
     #[arg(long, conflicts_with = "namespaces")]
     list: bool,
@@ -64,24 +68,28 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     }
     if args.disable {
         for namespace in &args.namespaces {
-            disable(&args, app, &cluster, namespace).await?;
+            match args.bind_requester {
+                true => no_names(app, &cluster, namespace).await?,
+                false => disable(&args, app, &cluster, namespace).await?,
+            }
         }
         return Ok(exit::DONE);
     }
     args.namespaces.iter().try_for_each(|namespace| lendable(namespace))?;
-    let roles = roles(&cluster).await?;
+    let wanted = if args.bind_requester { &ALL_BINDINGS[..] } else { &BINDINGS };
+    let roles = roles(&cluster, wanted).await?;
     for namespace in &args.namespaces {
-        enable(app, &cluster, namespace).await?;
+        enable(app, &cluster, namespace, wanted).await?;
     }
-    explain(app, &roles, &args.namespaces);
+    explain(app, &cluster, &roles, &args.namespaces).await;
     Ok(exit::DONE)
 }
 
 /// What will be bound, as far as this user may read it.
-async fn roles(cluster: &Cluster) -> Result<Vec<ClusterRole>, Error> {
+async fn roles(cluster: &Cluster, wanted: &[&str]) -> Result<Vec<ClusterRole>, Error> {
     let api: Api<ClusterRole> = Api::all(cluster.client.clone());
     let mut roles = Vec::new();
-    for role in BINDINGS {
+    for role in wanted {
         match cluster.call("read a ClusterRole", api.get_opt(role)).await {
             Ok(Some(role)) => roles.push(role),
             Ok(None) => {
@@ -116,10 +124,10 @@ async fn found(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<
     cluster.call(&format!("read RoleBinding {namespace}/{name}"), api.get_opt(name)).await
 }
 
-async fn enable(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
-    // Both are looked at before either is made.
+async fn enable(app: &App, cluster: &Cluster, namespace: &str, wanted: &[&str]) -> Result<(), Error> {
+    // All are looked at before any is made.
     let mut missing = Vec::new();
-    for name in BINDINGS {
+    for name in wanted {
         match found(cluster, namespace, name).await? {
             None => missing.push(name),
             Some(binding)
@@ -133,9 +141,10 @@ async fn enable(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Err
             Err(fault) => return Err(refused(fault, namespace)),
         }
     }
+    let names = if wanted.len() > BINDINGS.len() { ", and bind people there by their own names" } else { "" };
     match missing.is_empty() {
-        true => app.printer.say(&format!("Oz may lend in {namespace} already.")),
-        false => app.printer.say(&format!("Oz may now lend in {namespace}.")),
+        true => app.printer.say(&format!("Oz may lend in {namespace} already{names}.")),
+        false => app.printer.say(&format!("Oz may now lend in {namespace}{names}.")),
     }
     Ok(())
 }
@@ -164,17 +173,26 @@ fn refused(fault: Fault, namespace: &str) -> Error {
 }
 
 /// What the controller may do there from now on, and what is needed besides.
-fn explain(app: &App, roles: &[ClusterRole], namespaces: &[String]) {
+async fn explain(app: &App, cluster: &Cluster, roles: &[ClusterRole], namespaces: &[String]) {
+    let indented = |lines: &[String]| lines.iter().for_each(|line| app.printer.say(&format!("  {line}")));
     for role in roles {
-        let (name, rules) = (role.name_any(), role.rules.as_deref().unwrap_or_default());
-        app.printer.say(match name == NAMESPACE_ROLE {
-            true => "The controller itself may there:",
-            false => "The most that it may hand out there, as templates say:",
-        });
-        installation::in_words(rules).iter().for_each(|line| app.printer.say(&format!("  {line}")));
-        if name == CEILING_ROLE {
-            let lasting = installation::lasting(rules);
-            lasting.iter().for_each(|power| app.printer.warn(&format!("this outlasts a loan: {power}")));
+        let rules = role.rules.as_deref().unwrap_or_default();
+        match role.name_any().as_str() {
+            NAMESPACE_ROLE => {
+                app.printer.say("The controller itself may there:");
+                indented(&installation::in_words(rules));
+            }
+            CEILING_ROLE => {
+                app.printer.say("The most that it may hand out there, as templates say:");
+                let ceiling = installation::ceiling(cluster, rules).await;
+                indented(&ceiling.words);
+                let lasting = ceiling.lasting.iter();
+                lasting.for_each(|power| app.printer.warn(&format!("this outlasts a loan: {power}")));
+            }
+            _ => app.printer.say(
+                "Where a template says `identity: Requester`, a role is bound to the person by name: its end depends on \
+                 Oz's controller.",
+            ),
         }
     }
     if let [namespace] = namespaces {
@@ -194,7 +212,7 @@ fn touches(grant: &Grant, namespace: &str) -> bool {
 
 async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
     let mut ours = Vec::new();
-    for name in BINDINGS {
+    for name in ALL_BINDINGS {
         match found(cluster, namespace, name).await? {
             Some(binding) if installation::is_ours(&binding) => ours.push(binding),
             Some(binding) => return Err(other(namespace, &binding)),
@@ -234,20 +252,37 @@ async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> 
         end(app, cluster, namespace).await?;
     }
     for binding in ours {
-        let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), namespace);
-        let preconditions = Preconditions { uid: binding.uid(), resource_version: None };
-        let with = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let doing = format!("delete RoleBinding {namespace}/{}", binding.name_any());
-        match cluster.call(&doing, api.delete(&binding.name_any(), &with)).await {
-            Ok(_) => {}
-            Err(fault) if fault.code() == Some(404) => {}
-            Err(fault) => return Err(fault.into()),
-        }
+        unbind(cluster, namespace, &binding).await?;
     }
     app.printer.say(&format!(
         "Oz may no longer lend in {namespace}. Its templates and the record of requests stay there."
     ));
     Ok(())
+}
+
+/// Takes away what `--bind-requester` gave. What is bound by name already ends as it would have: deleting needs no such
+/// right.
+async fn no_names(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
+    match found(cluster, namespace, BIND_REQUESTER_ROLE).await? {
+        Some(binding) if !installation::is_ours(&binding) => return Err(other(namespace, &binding)),
+        Some(binding) => {
+            unbind(cluster, namespace, &binding).await?;
+            app.printer.say(&format!("Oz no longer binds people by their own names in {namespace}."));
+        }
+        None => app.printer.say(&format!("Oz binds nobody by his own name in {namespace} anyway.")),
+    }
+    Ok(())
+}
+
+async fn unbind(cluster: &Cluster, namespace: &str, binding: &RoleBinding) -> Result<(), Fault> {
+    let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), namespace);
+    let preconditions = Preconditions { uid: binding.uid(), resource_version: None };
+    let with = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    let doing = format!("delete RoleBinding {namespace}/{}", binding.name_any());
+    match cluster.call(&doing, api.delete(&binding.name_any(), &with)).await {
+        Err(fault) if fault.code() != Some(404) => Err(fault),
+        _ => Ok(()),
+    }
 }
 
 async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
@@ -290,7 +325,7 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
         As::Json => {
             let items: Vec<_> = enabled
                 .iter()
-                .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "grants": count(e)}))
+                .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "bindRequester": e.by_name, "grants": count(e)}))
                 .collect();
             app.printer.data(&format!("{:#}", json!({"namespaces": items})))?;
         }
@@ -300,6 +335,7 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 .iter()
                 .map(|e| {
                     let state = match e.missing.is_empty() {
+                        true if e.by_name => "enabled, people by name too".to_owned(),
                         true => "enabled".to_owned(),
                         false => format!("half: no RoleBinding {}", e.missing.join(", ")),
                     };

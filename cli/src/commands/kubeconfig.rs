@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, context_name, entry, is_mine, mint};
 use crate::kubeconfig::OurEntry;
+use crate::session::by_own_name;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +65,7 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
     let active: Vec<AccessRequest> = list
         .items
         .into_iter()
-        .filter(|r| is_mine(r, &me) && r.phase() == Phase::Active && !r.spec.released)
+        .filter(|r| is_mine(r, &me) && r.phase() == Phase::Active && !r.spec.released && !by_own_name(r))
         .collect();
     let mut entries = Vec::new();
     let mut failed = None;

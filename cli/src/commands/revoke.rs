@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
@@ -165,7 +165,14 @@ async fn verify(app: &App, cluster: &Cluster, request: &AccessRequest) -> Result
     let bindings: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), &namespace);
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
     gone(app, cluster, "grant", &cluster.grants(), &status.grant, deadline).await?;
-    if !status.account.is_empty() {
+    // A copy of a pod is called after its grant.
+    if status.pod.ends_with(&format!("-{}", status.grant)) {
+        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
+        gone(app, cluster, "pod", &pods, &status.pod, deadline).await?;
+    }
+    if status.account.is_empty() {
+        gone(app, cluster, "role binding", &bindings, &status.grant, deadline).await?;
+    } else {
         gone(app, cluster, "role binding", &bindings, &status.account, deadline).await?;
         gone(app, cluster, "account", &accounts, &status.account, deadline).await?;
     }
@@ -174,9 +181,11 @@ async fn verify(app: &App, cluster: &Cluster, request: &AccessRequest) -> Result
         return Ok(());
     };
     let session = cluster.session(&token)?;
-    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(session, &namespace);
+    let pods: Api<Pod> = Api::namespaced(session, &namespace);
+    // A role is for no pod in particular.
+    let pod = if status.pod.is_empty() { "any" } else { &status.pod };
     loop {
-        match cluster.call("try the token", pods.get(&status.pod)).await {
+        match cluster.call("try the token", pods.get(pod)).await {
             Err(fault) if matches!(fault.code(), Some(401 | 403)) => {
                 app.printer.say(&format!("  token: refused ({})", fault.code().unwrap_or_default()));
                 return Ok(());

@@ -6,9 +6,10 @@ use oz_shared::Phase;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::kube::{Goal, outcome, until};
+use crate::kube::{Goal, outcome};
 use crate::session::{SessionArgs, enter};
 use crate::target::Target;
+use crate::waiting::wait;
 
 /// How long a request that is not active yet is waited for. It expires by itself, mostly earlier.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -45,8 +46,12 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         return Err(Error::from(ended).hint(again));
     }
     if request.phase() != Phase::Active {
-        app.printer.say("Waiting for approval...");
-        request = until(&cluster, request, Goal::Ready, PATIENCE, |_| ()).await?;
+        let template = cluster.template(&request.spec.template).await.ok();
+        let note = "Ctrl-C leaves the request";
+        let more = format!("oz describe {} -n {} tells more", args.target.name, cluster.namespace);
+        request = wait(app, &cluster, request, template.as_ref(), (Goal::Ready, PATIENCE), note)
+            .await
+            .map_err(|ended| Error::from(ended).hint(more))?;
     }
     enter(app, &cluster, &request, &args.session).await
 }

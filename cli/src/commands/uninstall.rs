@@ -16,7 +16,7 @@ use super::install::refuse;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, BINDINGS, CONTROLLER_NAME, Choices, Right, name_of};
+use crate::installation::{self, ALL_BINDINGS, CONTROLLER_NAME, Choices, Right, name_of};
 use crate::kube::{Cluster, Fault};
 use crate::output::{Listed, Table};
 
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     sweep(app, &cluster, deadline).await?;
 
     app.printer.say("Removing rights and namespaces …");
-    for name in BINDINGS {
+    for name in ALL_BINDINGS {
         unbind(&cluster, name).await?;
     }
     remove(&cluster, &objects, &["ClusterRoleBinding", "ClusterRole"], deadline).await?;
@@ -215,12 +215,16 @@ fn stuck(what: String) -> Error {
 async fn parts(cluster: &Cluster) -> Result<Vec<String>, Fault> {
     let params = ListParams::default().labels(GRANT_LABEL);
     let client = &cluster.client;
-    let (bindings, roles, accounts) = (
+    let (pods, bindings, roles, accounts) = (
+        Api::<PartialObjectMeta<Pod>>::all(client.clone()),
         Api::<PartialObjectMeta<RoleBinding>>::all(client.clone()),
         Api::<PartialObjectMeta<Role>>::all(client.clone()),
         Api::<PartialObjectMeta<ServiceAccount>>::all(client.clone()),
     );
     let mut found = Vec::new();
+    for pod in cluster.call("list pods", pods.list_metadata(&params)).await? {
+        found.push(format!("Pod {}/{}", pod.namespace().unwrap_or_default(), pod.name_any()));
+    }
     for binding in cluster.call("list bindings", bindings.list_metadata(&params)).await? {
         found.push(format!("RoleBinding {}/{}", binding.namespace().unwrap_or_default(), binding.name_any()));
     }

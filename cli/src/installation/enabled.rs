@@ -1,12 +1,12 @@
 //! The namespaces in which Oz may lend: those with two RoleBindings, one for what the controller does there and one for the
-//! most that it may hand out.
+//! most that it may hand out. A third lets it bind people by their own names.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::rbac::v1::{RoleBinding, Subject};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
-use oz_shared::names::{CEILING_ROLE, NAMESPACE_ROLE, SYSTEM_NAMESPACE};
+use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
 use super::CONTROLLER_NAME;
@@ -15,7 +15,10 @@ use crate::kube::{Cluster, Fault};
 /// The bindings, each named like the ClusterRole that it binds.
 pub(crate) const BINDINGS: [&str; 2] = [NAMESPACE_ROLE, CEILING_ROLE];
 
-/// One of the two, as `oz enable` makes it.
+/// The same, and the one that is there only where people may be bound by name.
+pub(crate) const ALL_BINDINGS: [&str; 3] = [NAMESPACE_ROLE, CEILING_ROLE, BIND_REQUESTER_ROLE];
+
+/// One of them, as `oz enable` makes it.
 pub(crate) fn binding(namespace: &str, role: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
@@ -37,27 +40,29 @@ pub(crate) fn is_ours(found: &RoleBinding) -> bool {
     let role = &found.role_ref;
     role.kind == "ClusterRole"
         && role.name == found.name_any()
-        && BINDINGS.contains(&role.name.as_str())
+        && ALL_BINDINGS.contains(&role.name.as_str())
         && matches!(found.subjects.as_deref(), Some([one]) if controller_subject(one))
 }
 
-/// A namespace with at least one of the two.
+/// A namespace with at least one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Enabled {
     /// Its name.
     pub(crate) namespace: String,
     /// The bindings that are not there, or say something else.
     pub(crate) missing: Vec<&'static str>,
+    /// May people be bound by their own names there?
+    pub(crate) by_name: bool,
 }
 
-/// All namespaces with at least one of the two bindings.
+/// All namespaces with at least one of the bindings.
 ///
 /// # Errors
 /// RoleBindings may not be listed everywhere.
 pub(crate) async fn enabled(cluster: &Cluster) -> Result<Vec<Enabled>, Fault> {
     let api: Api<RoleBinding> = Api::all(cluster.client.clone());
     let mut found: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
-    for name in BINDINGS {
+    for name in ALL_BINDINGS {
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
         for binding in cluster.call("list the enabled namespaces", api.list(&params)).await? {
             if is_ours(&binding) {
@@ -65,8 +70,12 @@ pub(crate) async fn enabled(cluster: &Cluster) -> Result<Vec<Enabled>, Fault> {
             }
         }
     }
-    let missing = |there: &[&str]| BINDINGS.into_iter().filter(|name| !there.contains(name)).collect();
-    Ok(found.into_iter().map(|(namespace, there)| Enabled { namespace, missing: missing(&there) }).collect())
+    let of = |(namespace, there): (String, Vec<&'static str>)| Enabled {
+        namespace,
+        missing: BINDINGS.into_iter().filter(|name| !there.contains(name)).collect(),
+        by_name: there.contains(&BIND_REQUESTER_ROLE),
+    };
+    Ok(found.into_iter().map(of).collect())
 }
 
 #[cfg(test)]
@@ -79,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_enable_makes_is_ours_and_nothing_else_is() {
-        for role in BINDINGS {
+        for role in ALL_BINDINGS {
             assert!(is_ours(&parsed(binding("shop", role))));
         }
         let mut other = binding("shop", CEILING_ROLE);

@@ -1,6 +1,7 @@
 //! Oz itself as a set of objects in a cluster: what it consists of, how it is put there and taken away, and whether what is
 //! there is what it should be. For those who run the cluster; nothing here is needed to borrow access.
 
+mod ceiling;
 mod drift;
 mod enabled;
 mod loans;
@@ -10,8 +11,9 @@ mod power;
 mod probes;
 mod rollout;
 
+pub(crate) use ceiling::{Ceiling, ceiling};
 pub(crate) use drift::{Standing, standing};
-pub(crate) use enabled::{BINDINGS, Enabled, binding, controller_subject, enabled, is_ours};
+pub(crate) use enabled::{ALL_BINDINGS, BINDINGS, Enabled, binding, controller_subject, enabled, is_ours};
 pub(crate) use loans::{delete as delete_grants, end_all, live, wait_until_gone};
 pub(crate) use manifests::{
     CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects,

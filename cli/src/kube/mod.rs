@@ -10,12 +10,14 @@ mod proxy;
 mod token;
 mod wait;
 mod way;
+mod workloads;
 
-pub(crate) use access::{allowed_commands, default_command, pod_facts, preview, source_in_words};
+pub(crate) use access::{Unknown, default_command, made, offer, pod_facts, source_in_words};
 pub(crate) use ask::{Ask, Withdrawn, is_mine, submit, withdraw};
 pub(crate) use client::{Cluster, Fault};
 pub(crate) use decide::{decide, release};
 pub(crate) use exec::{Conversation, Door, End, How, SessionError, open};
 pub(crate) use token::{Token, context_name, entry, is_rbac_refusal, mint};
-pub(crate) use wait::{Ended, Follow, Goal, outcome, until};
+pub(crate) use wait::{Change, Ended, Follow, Goal, outcome, until};
 pub(crate) use way::{Way, token_in_kubeconfig};
+pub(crate) use workloads::{labels, source};

@@ -39,16 +39,20 @@ pub(crate) enum Ended {
     Denied { by: String, reason: String },
     #[error("nobody decided in time: the request expired")]
     NobodyDecided,
-    #[error("nobody decided within {0}")]
-    TimedOut(String),
+    #[error("{} within {after}", if *approved { "it did not become usable" } else { "nobody decided" })]
+    TimedOut { after: String, approved: bool },
     #[error("the access has expired")]
     Expired,
     #[error("the access was released by {by}{}", because(reason))]
     Released { by: String, reason: String },
     #[error("the request was deleted")]
     Deleted,
+    #[error("the access is over: {0}")]
+    Finished(String),
     #[error("the access could not be granted: {0}")]
     Failed(String),
+    #[error("the access has ended: {0}")]
+    Broken(String),
     #[error("the cluster cannot be reached any more: {0}")]
     Lost(String),
 }
@@ -78,7 +82,15 @@ pub(crate) fn outcome(request: &AccessRequest) -> Option<Ended> {
         Phase::Released if spec.released => {
             Some(Ended::Released { by: spec.released_by.clone(), reason: spec.release_reason.clone() })
         }
+        Phase::Released
+            if conditions::get(conditions, conditions::READY).is_some_and(|c| c.reason == "Finished") =>
+        {
+            Some(Ended::Finished(why(conditions)))
+        }
         Phase::Released => Some(Ended::Released { by: "the controller".to_owned(), reason: why(conditions) }),
+        Phase::Failed if status.is_some_and(|s| s.timings.contains_key("active")) => {
+            Some(Ended::Broken(why(conditions)))
+        }
         Phase::Failed => Some(Ended::Failed(why(conditions))),
     }
 }
@@ -263,7 +275,8 @@ pub(crate) async fn until(
         match tokio::time::timeout_at(timed_out, follow.next()).await {
             Err(_) => {
                 let limit = jiff::SignedDuration::try_from(limit).unwrap_or(jiff::SignedDuration::MAX);
-                return Err(Ended::TimedOut(crate::duration::human(limit)));
+                let approved = request.phase() == Phase::Approved;
+                return Err(Ended::TimedOut { after: crate::duration::human(limit), approved });
             }
             Ok(Change::Now(now)) => {
                 away = None;
@@ -319,6 +332,12 @@ mod tests {
             said(&request("Failed", json!({}), failed)).unwrap(),
             "the access could not be granted: no pod is ready"
         );
+        let lost = json!({"timings": {"active": 5}, "conditions": [{"type": "Ready", "status": "False",
+            "reason": "PodGone", "message": "pod x is gone", "lastTransitionTime": "2026-11-22T12:00:00Z"}]});
+        assert_eq!(said(&request("Failed", json!({}), lost)).unwrap(), "the access has ended: pod x is gone");
+        let finished = json!({"conditions": [{"type": "Ready", "status": "False", "reason": "Finished",
+            "message": "it ended", "lastTransitionTime": "2026-11-22T12:00:00Z"}]});
+        assert!(matches!(outcome(&request("Released", json!({}), finished)), Some(Ended::Finished(_))));
         assert!(outcome(&request("Active", json!({}), json!({}))).is_none());
     }
 }

@@ -78,6 +78,14 @@ where
     serde_json::to_value(object).map_err(unwritable)
 }
 
+/// Any object as YAML.
+///
+/// # Errors
+/// It cannot be written as such a text.
+pub(crate) fn yaml(value: &Value) -> Result<String, Error> {
+    text(value, true)
+}
+
 fn text(value: &Value, yaml: bool) -> Result<String, Error> {
     if yaml {
         let text = serde_yaml::to_string(value).map_err(unwritable)?;

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::ResourceExt as _;
+use oz_shared::grant::GrantSpec;
 use oz_shared::request::Verdict;
-use oz_shared::template::{AccessTemplateSpec, ReasonPolicy};
+use oz_shared::template::{AccessTemplateSpec, ReasonPolicy, WorkloadRef};
 use oz_shared::{AccessRequest, AccessTemplate, Grant, Phase, conditions};
 
 use crate::duration::human;
@@ -20,7 +21,7 @@ pub(crate) trait Listed {
 impl Listed for AccessTemplate {
     fn headers(wide: bool) -> Vec<&'static str> {
         let mut headers = vec!["NAME", "LENDS", "DEFAULT", "MAX", "APPROVALS", "REASON"];
-        headers.extend(if wide { &["PODS", "AGE", "DESCRIPTION"][..] } else { &["DESCRIPTION"][..] });
+        headers.extend(if wide { &["KIND", "OF", "AGE", "DESCRIPTION"][..] } else { &["DESCRIPTION"][..] });
         headers
     }
 
@@ -39,7 +40,7 @@ impl Listed for AccessTemplate {
             reason.to_owned(),
         ];
         if wide {
-            cells.push(spec.exec.as_ref().map(|e| crate::kube::source_in_words(&e.pods)).unwrap_or_default());
+            cells.extend([kind(spec).to_owned(), of(spec)]);
             cells.push(age(self.metadata.creation_timestamp.as_ref().map(|t| t.0), now));
         }
         cells.push(spec.description.clone());
@@ -49,13 +50,47 @@ impl Listed for AccessTemplate {
 
 /// What a template lends, in a word or two.
 pub(crate) fn lends(spec: &AccessTemplateSpec) -> String {
+    match &spec.exec {
+        Some(exec) => exec.connections.iter().map(|c| c.as_str()).collect::<Vec<_>>().join(","),
+        None => kind(spec).to_owned(),
+    }
+}
+
+/// The field of a template that says what it lends.
+fn kind(spec: &AccessTemplateSpec) -> &'static str {
     match (&spec.exec, &spec.shell, &spec.debug, &spec.role) {
-        (Some(exec), ..) => exec.connections.iter().map(|c| c.as_str()).collect::<Vec<_>>().join(","),
-        (_, Some(_), ..) => "shell".to_owned(),
-        (_, _, Some(_), _) => "debug".to_owned(),
-        (.., Some(_)) => "role".to_owned(),
+        (Some(_), ..) => "exec",
+        (_, Some(_), ..) => "shell",
+        (_, _, Some(_), _) => "debug",
+        (.., Some(_)) => "role",
+        _ => "",
+    }
+}
+
+/// Of what a template lends it: pods, a workload, or a role.
+pub(crate) fn of(spec: &AccessTemplateSpec) -> String {
+    match (spec.pods(), &spec.shell, &spec.role) {
+        (Some(pods), ..) => crate::kube::source_in_words(pods),
+        (_, Some(shell), _) => workload(&shell.workload),
+        (.., Some(role)) => format!("{}/{}", role.kind.as_str(), role.name),
         _ => String::new(),
     }
+}
+
+fn workload(workload: &WorkloadRef) -> String {
+    format!("{}/{}", workload.kind.as_str(), workload.name)
+}
+
+/// The kind of what a grant holds, and of what it is.
+fn held(grant: &GrantSpec) -> [String; 2] {
+    let pods = || grant.pods.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(",");
+    let (kind, of) = match (&grant.copy, &grant.debug, &grant.role) {
+        (Some(copy), ..) => ("shell", workload(&copy.shell.workload)),
+        (_, Some(_), _) => ("debug", pods()),
+        (.., Some(role)) => ("role", format!("{}/{}", role.kind.as_str(), role.name)),
+        _ => ("exec", pods()),
+    };
+    [kind.to_owned(), of]
 }
 
 impl Listed for AccessRequest {
@@ -99,7 +134,7 @@ impl Listed for Grant {
     fn headers(wide: bool) -> Vec<&'static str> {
         let mut headers = vec!["HOLDER", "NAMESPACE", "REQUEST", "TEMPLATE", "ENDS", "READY", "REASON"];
         if wide {
-            headers.extend(["NAME", "ACCOUNT", "APPROVED-BY", "GRANTED"]);
+            headers.extend(["NAME", "KIND", "OF", "ACCOUNT", "APPROVED-BY", "GRANTED"]);
         }
         headers
     }
@@ -112,17 +147,14 @@ impl Listed for Grant {
             spec.request.namespace.clone(),
             spec.request.name.clone(),
             spec.terms.template.name.clone(),
-            format!("in {}", human(spec.expires_at.0.duration_since(now))),
+            format!("in {}", human(self.deadline().duration_since(now))),
             conditions::get(conditions, conditions::READY).map(|c| c.status.clone()).unwrap_or_default(),
             spec.reason.clone(),
         ];
         if wide {
-            cells.extend([
-                self.name_any(),
-                spec.account.clone(),
-                spec.terms.approved_by.join(","),
-                spec.granted.join("; "),
-            ]);
+            cells.push(self.name_any());
+            cells.extend(held(spec));
+            cells.extend([spec.account.clone(), spec.terms.approved_by.join(","), spec.granted.join("; ")]);
         }
         cells
     }

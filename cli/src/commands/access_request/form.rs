@@ -3,16 +3,18 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use oz_shared::AccessTemplate;
-use oz_shared::template::ReasonPolicy;
+use oz_shared::quantity::milli;
+use oz_shared::template::{ReasonPolicy, ShellAccess, VolumeClaims, WorkloadKind};
+use oz_shared::{AccessTemplate, AccessTemplateSpec};
+use serde_json::Value;
 
 use super::Args;
 use crate::app::App;
 use crate::commands::templates;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Ask, Cluster, pod_facts};
-use crate::output::one_line;
+use crate::kube::{Ask, Cluster, labels, pod_facts, source};
+use crate::output::{lends, one_line};
 
 /// The template by its name, or by choice. Who may ask for one need not be allowed to read it.
 pub(super) async fn template(
@@ -43,8 +45,10 @@ pub(super) async fn template(
         let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
         return Err(Error::usage(format!("name a template: one of {}", names.join(", "))));
     }
-    let lines: Vec<String> =
-        all.iter().map(|t| format!("{}  {}", t.name_any(), t.spec.description)).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .map(|t| format!("{} ({})  {}", t.name_any(), lends(&t.spec), t.spec.description))
+        .collect();
     let template = all[app.ui.select("Which template?", &lines)?].clone();
     Ok((template.name_any(), Some(template)))
 }
@@ -76,6 +80,9 @@ pub(super) async fn ask(
         node: args.node.clone().unwrap_or_default(),
         image: args.image.clone().unwrap_or_default(),
     };
+    if let Some(template) = template {
+        lent(&ask, &template.spec)?;
+    }
     let wanted = template.is_some_and(|t| t.spec.reason == ReasonPolicy::Required);
     if wanted && ask.reason.is_empty() {
         if !app.ui.interactive() {
@@ -85,37 +92,97 @@ pub(super) async fn ask(
         }
         ask.reason = one_line(&app.ui.line("Reason")?).map_err(Error::usage)?;
     }
-    if app.ui.interactive() && args.output.is_none() {
-        choose(app, cluster, template, &mut ask).await?;
+    if let Some(spec) = template.map(|t| &t.spec).filter(|_| app.ui.interactive() && args.output.is_none()) {
+        choose(app, cluster, spec, &mut ask).await?;
     }
     Ok(ask)
 }
 
-/// Fills in the pod and the container by choice, for those who may see pods and where there is a choice. The first answer
-/// is always not to care.
-async fn choose(
-    app: &App,
-    cluster: &Cluster,
-    template: Option<&AccessTemplate>,
-    ask: &mut Ask,
-) -> Result<(), Error> {
-    let Some(exec) = template.and_then(|t| t.spec.exec.as_ref()) else { return Ok(()) };
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    if let (true, Some(selector)) = (ask.pod.is_empty(), &exec.pods.selector) {
-        let labels: Vec<String> = selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let with = ListParams::default().labels(&labels.join(","));
+/// An amount of memory or CPU.
+pub(super) fn amount(text: &str) -> Result<String, String> {
+    let above_zero = milli(text).is_some_and(|amount| amount > 0);
+    if above_zero { Ok(text.to_owned()) } else { Err("an amount is like 128Mi, 1G, 2 or 500m".to_owned()) }
+}
+
+/// Does the template lend what the flags name? The API server would refuse it, or the controller later.
+fn lent(ask: &Ask, spec: &AccessTemplateSpec) -> Result<(), Error> {
+    let name = &ask.template;
+    let shares = |s: &ShellAccess| {
+        s.workload.kind == WorkloadKind::StatefulSet && s.volume_claims == VolumeClaims::Share
+    };
+    let daemon = |s: &ShellAccess| s.workload.kind == WorkloadKind::DaemonSet;
+    for (value, flag, fits) in [
+        (&ask.memory, "--memory", spec.shell.is_some()),
+        (&ask.cpu, "--cpu", spec.shell.is_some()),
+        (&ask.node, "--node", spec.shell.as_ref().is_some_and(daemon)),
+        (&ask.image, "--image", spec.debug.is_some()),
+        (&ask.pod, "--pod", spec.pods().is_some() || spec.shell.as_ref().is_some_and(shares)),
+        (&ask.container, "--container", spec.exec.is_some() || spec.shell.is_some()),
+    ] {
+        if !value.is_empty() && !fits {
+            return Err(Error::usage(format!("{name} lends {}: it takes no {flag}", lends(spec)))
+                .hint(format!("leave out {flag}")));
+        }
+    }
+    if let Some(shell) = &spec.shell {
+        let most = shell.max_resources.clone().unwrap_or_default();
+        bounded(name, ("memory", "-m"), &ask.memory, &most.memory)?;
+        bounded(name, ("cpu", "-c"), &ask.cpu, &most.cpu)?;
+    }
+    match &spec.debug {
+        Some(debug) if !ask.image.is_empty() && !debug.images.contains(&ask.image) => {
+            let error = Error::usage(format!("{name} does not offer image {}", ask.image));
+            Err(debug.images.iter().fold(error, |error, image| error.hint(format!("--image {image}"))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Is no more asked for than the template lends?
+fn bounded(name: &str, (what, flag): (&str, &str), asked: &str, most: &str) -> Result<(), Error> {
+    match (milli(asked), milli(most)) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Error::usage(format!("{name} does not let a request choose its {what}"))
+            .hint(format!("leave out {flag}; the template's maxResources.{what} would allow it"))),
+        (Some(wanted), Some(bound)) if wanted > bound => {
+            Err(Error::usage(format!("{name} lends at most {most} {what}, not {asked}"))
+                .hint(format!("ask for less: {flag} {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fills in by choice what was left out, for those who may see it and where there is a choice. The first answer is always
+/// not to care.
+async fn choose(app: &App, cluster: &Cluster, spec: &AccessTemplateSpec, ask: &mut Ask) -> Result<(), Error> {
+    let namespace = cluster.namespace.as_str();
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    if let (true, Some(pods)) = (ask.pod.is_empty(), spec.pods())
+        && let Some(labels) = labels(cluster, namespace, pods).await
+    {
+        let with = ListParams::default().labels(&labels);
         let pods =
             cluster.call("list pods", api.list(&with)).await.map(|list| list.items).unwrap_or_default();
         let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
         ask.pod = one_of(app, "Which pod?", "any that is ready", names)?;
     }
-    if ask.pod.is_empty() || !ask.container.is_empty() {
-        return Ok(());
-    }
-    if let Ok(pod) = cluster.call("read the pod", api.get(&ask.pod)).await {
+    if let (Some(exec), false, true) = (&spec.exec, ask.pod.is_empty(), ask.container.is_empty())
+        && let Ok(pod) = cluster.call("read the pod", api.get(&ask.pod)).await
+    {
         let offered = |c: &String| exec.containers.is_empty() || exec.containers.contains(c);
         let names: Vec<String> = pod_facts(&pod).containers.into_iter().filter(offered).collect();
         ask.container = one_of(app, "Which container?", "any of them", names)?;
+    }
+    if let (Some(shell), true) = (&spec.shell, ask.container.is_empty())
+        && shell.container.is_empty()
+        && let Ok(Some(source)) = source(cluster, namespace, &shell.workload).await
+    {
+        let containers = source.template.pointer("/spec/containers").and_then(Value::as_array);
+        let names = containers.into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_owned));
+        ask.container = one_of(app, "Which container?", "the one that kubectl would enter", names.collect())?;
+    }
+    if let (Some(debug), true) = (&spec.debug, ask.image.is_empty()) {
+        ask.image = one_of(app, "Which image?", "the template's first", debug.images.clone())?;
     }
     Ok(())
 }
@@ -128,4 +195,52 @@ fn one_of(app: &App, prompt: &str, whichever: &str, mut names: Vec<String>) -> R
     names.insert(0, whichever.to_owned());
     let choice = app.ui.select(prompt, &names)?;
     Ok(if choice == 0 { String::new() } else { names.swap_remove(choice) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(spec: &Value, ask: Ask) -> String {
+        let spec: AccessTemplateSpec = serde_json::from_value(spec.clone()).unwrap();
+        let ask = Ask { template: "t".to_owned(), ..ask };
+        let error = lent(&ask, &spec).err();
+        error.map(|e| format!("{} ({})", e.message, e.hints.join("; "))).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_not_lent_is_said_before_anyone_is_asked() {
+        let duration = json!({"default": "1h", "max": "1h"});
+        let shell = json!({"duration": duration, "shell": {
+            "workload": {"kind": "Deployment", "name": "db"}, "maxResources": {"memory": "1Gi"}}});
+        let amounts =
+            |memory: &str, cpu: &str| Ask { memory: memory.into(), cpu: cpu.into(), ..Ask::default() };
+        assert_eq!(refused(&shell, amounts("1024Mi", "")), "");
+        assert_eq!(
+            refused(&shell, amounts("1.1Gi", "")),
+            "t lends at most 1Gi memory, not 1.1Gi (ask for less: -m 1Gi)"
+        );
+        assert_eq!(
+            refused(&shell, amounts("", "2")),
+            "t does not let a request choose its cpu (leave out -c; the template's maxResources.cpu would allow it)"
+        );
+        let node = Ask { node: "n".into(), ..Ask::default() };
+        assert_eq!(refused(&shell, node), "t lends shell: it takes no --node (leave out --node)");
+        let debug = json!({"duration": duration, "debug": {
+            "pods": {"selector": {"matchLabels": {"app": "web"}}}, "images": ["a", "b"]}});
+        let image = |name: &str| Ask { image: name.into(), ..Ask::default() };
+        assert_eq!(refused(&debug, image("b")), "");
+        assert_eq!(refused(&debug, image("c")), "t does not offer image c (--image a; --image b)");
+    }
+
+    #[test]
+    fn amounts_are_those_of_kubernetes() {
+        assert!(
+            amount("128Mi").is_ok()
+                && amount("500m").is_ok()
+                && amount("128 MB").is_err()
+                && amount("0").is_err()
+        );
+    }
 }

@@ -4,8 +4,8 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Api;
 use oz_shared::names::CEILING_ROLE;
 
-use super::finding::{Check, Outcome};
-use crate::installation::{self, Right};
+use super::finding::{Check, NOT_YOURS_TO_SEE, Outcome};
+use crate::installation::{self, Ceiling, Right};
 use crate::kube::{Cluster, Fault};
 use crate::output::clean;
 
@@ -64,6 +64,14 @@ pub(super) async fn namespaces(cluster: &Cluster) -> (Vec<String>, Vec<Check>) {
                 .remedy(format!("oz enable {}", half.namespace)),
         );
     }
+    let by_name: Vec<&str> = enabled.iter().filter(|e| e.by_name).map(|e| e.namespace.as_str()).collect();
+    if !by_name.is_empty() {
+        let detail = format!(
+            "people may be bound by their own names in {}: the end depends on the controller",
+            by_name.join(", ")
+        );
+        checks.push(Check::new("namespaces", Outcome::Ok, detail));
+    }
     (whole, checks)
 }
 
@@ -78,15 +86,20 @@ pub(super) async fn ceiling(cluster: &Cluster) -> (Vec<String>, Vec<Check>) {
         }
         Err(fault) => return (Vec::new(), vec![Check::unseen("ceiling", &fault)]),
     };
-    let words = installation::in_words(&rules);
+    let Ceiling { words, lasting, unread } = installation::ceiling(cluster, &rules).await;
     let mut checks = vec![match words.is_empty() {
         true => Check::new("ceiling", Outcome::Failed, "Oz can hand out nothing").remedy("oz install"),
         false => Check::new("ceiling", Outcome::Ok, format!("Oz could hand out: {}", words.join("; "))),
     }];
-    for power in installation::lasting(&rules) {
+    for power in lasting {
         checks.push(
             Check::new("ceiling", Outcome::Warning, format!("outlasts any loan: {power}"))
                 .remedy("kubectl get clusterrole -l ozaccess.io/ceiling=true shows where it comes from"),
+        );
+    }
+    for role in unread {
+        checks.push(
+            Check::new("ceiling", Outcome::Unknown, NOT_YOURS_TO_SEE).about(format!("ClusterRole {role}")),
         );
     }
     (words, checks)
