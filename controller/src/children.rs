@@ -170,9 +170,12 @@ fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
 /// The copy that the grant rests on, as it is made of the workload's present pod template.
 ///
 /// # Errors
-/// The workload has become another, so that the template's terms do not fit it any more.
-pub(crate) fn copied_pod(grant: &Grant, terms: &CopyTerms, source: &Source) -> Result<Value, copy::Misfit> {
-    let copied = copy::copy(&terms.shell, &terms.asked, source)?;
+/// The workload has changed since the copy was agreed to.
+pub(crate) fn copied_pod(grant: &Grant, terms: &CopyTerms, source: &Source) -> Result<Value, String> {
+    let copied = copy::copy(&terms.shell, &terms.asked, source).map_err(|misfit| misfit.to_string())?;
+    if copied.digest() != terms.digest {
+        return Err(format!("{} has changed since the copy was agreed to: ask again", source.name));
+    }
     let mut pod = copied.pod(terms.seconds);
     mark(&mut pod, &terms.namespace, &terms.name, grant);
     Ok(pod)

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::exec;
 use crate::names::DEFAULT_CONTAINER;
-use crate::plain::some_of;
+use crate::plain::{self, some_of};
 use crate::quantity::milli;
 use crate::request::AccessRequestSpec;
 use crate::template::{Amounts, Keep, PatchVerb, ShellAccess, VolumeClaims, WorkloadKind};
@@ -200,6 +200,12 @@ impl Copied {
     pub fn image(&self) -> &str {
         let mut all = self.spec["containers"].as_array().into_iter().flatten();
         all.find(|c| c["name"] == self.container.as_str()).and_then(|c| c["image"].as_str()).unwrap_or("")
+    }
+
+    /// Tells this copy from every other: hexadecimal, 64 characters.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        plain::digest(&json!([self.labels, self.annotations, self.spec]))
     }
 
     /// The whole pod: called `name`, ending after `seconds` at the latest.

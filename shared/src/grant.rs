@@ -153,6 +153,9 @@ pub struct CopyTerms {
     /// The uid of the workload: another one of its name is not copied.
     #[schemars(length(min = 1, max = 64))]
     pub workload_uid: String,
+    /// The digest of the copy that was agreed to: another one is not made.
+    #[schemars(length(min = 1, max = 64))]
+    pub digest: String,
     /// How long it runs, in seconds from its start.
     pub seconds: i64,
     /// When it must be running.

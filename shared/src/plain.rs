@@ -47,6 +47,13 @@ pub fn words(lines: Vec<String>) -> Result<Vec<String>, TooMuch> {
     clean.map(|line| if line.len() > MAX_LINE { Err(TooMuch(cut(&line, 100))) } else { Ok(line) }).collect()
 }
 
+/// Tells what is offered from everything else: the SHA-256 of its JSON, in hexadecimal.
+#[must_use]
+pub fn digest(offer: &serde_json::Value) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(offer.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// At most so many characters of `text`.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> String {

@@ -136,6 +136,10 @@ pub struct Decision {
     pub request: String,
     /// The template as it was looked at.
     pub template: TemplatePin,
+    /// The request's `status.offerDigest` as it was looked at; empty where that is.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub offer: String,
 }
 
 /// A template in one state.
@@ -180,6 +184,11 @@ pub struct AccessRequestStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 2048)))]
     pub offered: Vec<String>,
+    /// Tells what is offered from what it may become: an approval counts for this alone. Empty where the template says it
+    /// all, as for `exec`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub offer_digest: String,
     /// What is lent, in words that a person can check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 2048)))]

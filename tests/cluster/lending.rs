@@ -47,6 +47,7 @@ impl World {
         let answer = json!({
             "by": who.user().username, "decision": decision, "reason": "looked at it",
             "request": request["metadata"]["uid"], "template": pin,
+            "offer": request["status"]["offerDigest"].as_str().unwrap_or_default(),
         });
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": request["metadata"]["uid"]},

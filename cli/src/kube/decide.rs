@@ -27,6 +27,7 @@ pub(crate) async fn decide(
         reason: reason.to_owned(),
         request: uid.clone(),
         template,
+        offer: request.status.as_ref().map(|s| s.offer_digest.clone()).unwrap_or_default(),
     };
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": uid},

@@ -44,6 +44,8 @@ pub(crate) enum Container {
     Gone(String),
     /// It is there.
     There(There),
+    /// It could not be looked at, and why.
+    Unknown(String),
 }
 
 /// How a container is made.
@@ -114,7 +116,7 @@ async fn missing_copy(grant: &Grant, terms: &CopyTerms, context: &Context) -> Re
         Some(source) if source.uid != terms.workload_uid => impossible("is another one now"),
         Some(source) => Ok(match children::copied_pod(grant, terms, &source) {
             Ok(pod) => Container::Missing(Box::new(Order::Copy(pod))),
-            Err(misfit) => Container::Impossible(misfit.to_string()),
+            Err(why) => Container::Impossible(why),
         }),
     }
 }

@@ -14,7 +14,7 @@ use super::container::{self, Container};
 use super::plan::{end, lends};
 use crate::children::{self, Found};
 use crate::context::Context;
-use crate::reconcile::request::role_of;
+use crate::reconcile::request::{may, role_of};
 use crate::reconcile::{Doing as _, Error};
 
 /// What the world looks like to one grant.
@@ -24,6 +24,8 @@ pub(crate) struct Observed {
     pub(crate) request: RequestFacts,
     /// Those of its pods that are gone or replaced.
     pub(crate) pods_gone: Vec<PodRef>,
+    /// Has Oz no right any more to delete the bindings of the holder's own name?
+    pub(crate) powerless: bool,
     /// Why the role that it lends is no longer what was agreed to.
     pub(crate) role_lost: Option<String>,
     /// The container that it makes.
@@ -58,14 +60,8 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
 
     let reported = grant.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let ended = conditions::is_true(reported, ENDED);
-    if !ended && seen.request == RequestFacts::Standing {
-        seen.pods_gone = pods_gone(grant, context).await?;
-    }
-    if let (false, Some(role)) = (ended, &grant.spec.role) {
-        seen.role_lost = role_lost(role, context).await?;
-    }
     if !ended {
-        seen.container = container::observe(grant, context).await?;
+        look_at_ground(grant, &mut seen, context).await?;
     }
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
     // and "a part is missing" are said only of what was just read.
@@ -74,7 +70,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
         false
     } else if ending {
         // What is left of it when it lends nothing any more is told of what was just read, too.
-        !seen.children.iter().any(|c| lends(grant, c))
+        !seen.children.iter().any(|c| lends(grant, &seen, c))
     } else {
         let expected = children::of(grant);
         conditions::is_true(reported, READY)
@@ -91,6 +87,27 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
         }
     }
     Ok(seen)
+}
+
+/// Reads what the grant rests on. Where it is over without that, nothing that cannot be read delays its end.
+async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -> Result<(), Error> {
+    let over = end(grant, seen, context.clock.now()).is_some();
+    if !over {
+        seen.pods_gone = pods_gone(grant, context).await?;
+        if let Some(role) = &grant.spec.role {
+            seen.role_lost = role_lost(role, context).await?;
+        }
+    }
+    seen.container = match container::observe(grant, context).await {
+        Err(error) if over => Container::Unknown(error.to_string()),
+        looked => looked?,
+    };
+    if let (true, Some(role)) = (grant.spec.account.is_empty(), &grant.spec.role) {
+        let rbac = "rbac.authorization.k8s.io";
+        let may = may(&context.client, &role.namespace, "delete", rbac, "rolebindings", "").await;
+        seen.powerless = over && !may.doing("ask whether the binding may be deleted")?;
+    }
+    Ok(())
 }
 
 /// Where a grant can have parts.

@@ -125,7 +125,7 @@ fn container_ended(grant: &Grant, container: &Container) -> Option<End> {
     match container {
         Container::None => None,
         Container::Missing(_) if ready => over("PodGone", "the debugging container is gone".to_owned()),
-        Container::Missing(_) => None,
+        Container::Missing(_) | Container::Unknown(_) => None,
         Container::Impossible(why) => over("PodRefused", why.clone()),
         Container::Strange(pod) => over("NameTaken", format!("pod {pod} is somebody else's")),
         Container::Gone(pod) => over("PodGone", format!("pod {pod} is gone")),
@@ -149,9 +149,10 @@ fn container_ended(grant: &Grant, container: &Container) -> Option<End> {
 }
 
 /// Does this part lend anything: the account by which the holder acts, or the binding of his own name?
-pub(super) fn lends(grant: &Grant, part: &Found) -> bool {
+pub(super) fn lends(grant: &Grant, seen: &Observed, part: &Found) -> bool {
     if grant.spec.account.is_empty() {
-        !part.is_harmless()
+        // Where Oz may not delete it, the garbage collector does, once the grant is gone.
+        !part.is_harmless() && !seen.powerless
     } else {
         part.kind == Kind::ServiceAccount && !part.terminating
     }
@@ -210,7 +211,7 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     conditions::set(&mut status.conditions, READY, false, &end.reason, &end.message, generation, now);
     conditions::set(&mut status.conditions, ENDED, false, &end.reason, &end.message, generation, now);
 
-    if !seen.complete || seen.children.iter().any(|c| lends(grant, c)) {
+    if !seen.complete || seen.children.iter().any(|c| lends(grant, seen, c)) {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
         let held = !revoke.is_empty() && revoke.iter().all(|c| c.terminating);
         let wake = if held { later(now, RETRY) } else { now };
@@ -258,6 +259,12 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
             held.finalizers.join(", ")
         );
     }
+    if seen.powerless {
+        message += "; Oz may not delete the binding any more: it goes with the grant";
+    }
+    if let Container::Unknown(why) = &seen.container {
+        message += &format!("; its pod goes with the grant: {why}");
+    }
     if let Some(there) = remaining_copy(grant, seen) {
         message += &format!("; pod {} has not ended yet: its node may not answer", there.pod.name);
     }
@@ -284,7 +291,7 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
 /// here goes with the grant, by the garbage collector. What is going already was emptied before.
 fn after(grant: &Grant, seen: &Observed) -> Plan {
     let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
-    let lends = late.iter().any(|c| lends(grant, c));
+    let lends = late.iter().any(|c| lends(grant, seen, c));
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     if lends {
         Plan { revoke: late, ..Plan::default() }

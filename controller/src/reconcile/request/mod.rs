@@ -11,7 +11,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub(super) use roles::role_of;
+pub(super) use roles::{may, role_of};
 pub(super) use workloads::source;
 
 use std::sync::Arc;

@@ -35,6 +35,9 @@ pub(crate) struct Plan {
     pub(crate) wake: Option<Timestamp>,
 }
 
+/// What would be lent: in words, and its digest.
+type Offered = (Vec<String>, String);
+
 /// How a request ends, or why it waits.
 enum Outcome {
     Ends(Phase, &'static str, String),
@@ -42,7 +45,7 @@ enum Outcome {
     Waits {
         reason: &'static str,
         message: String,
-        offered: Vec<String>,
+        offered: Offered,
         wake: Timestamp,
     },
     Grants(Box<Grant>),
@@ -106,6 +109,7 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
     status.approved_at = Some(spec.approved_at.clone());
     status.expires_at = Some(Time(grant.deadline()));
     status.offered.clear();
+    status.offer_digest.clear();
     status.granted.clone_from(&spec.granted);
     status.grant = grant.name_any();
     status.account.clone_from(&spec.account);
@@ -152,7 +156,7 @@ fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
         Outcome::Waits { reason, message, offered, wake } => {
             let mut status = request.status.clone().unwrap_or_default();
             status.phase = Some(Phase::Pending);
-            status.offered = offered;
+            (status.offered, status.offer_digest) = offered;
             let generation = request.metadata.generation;
             conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
             conditions::set(&mut status.conditions, APPROVED, false, reason, &message, generation, now);
@@ -277,7 +281,7 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         }
         _ => {}
     }
-    let offered = offer.as_ref().map(|o| o.words.clone()).unwrap_or_default();
+    let offered = offer.as_ref().map(|o| (o.words.clone(), o.digest.clone())).unwrap_or_default();
     let approved_by = match approvals(request, template) {
         Ok(names) => names,
         Err(stale) => {
@@ -285,6 +289,14 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
             return failed("TemplateChanged", message);
         }
     };
+    let yes = spec.decisions.iter().find(|d| d.decision == Verdict::Approve && d.offer != offered.1);
+    if let (Ok(_), Some(stale)) = (&offer, yes) {
+        let message = format!(
+            "what {} offers has changed since {} approved, or the approval does not say to what: ask again",
+            spec.template, stale.by
+        );
+        return failed("OfferChanged", message);
+    }
     let needed = usize::try_from(template.spec.approvals).unwrap_or(usize::MAX);
     if approved_by.len() < needed {
         let missing = needed - approved_by.len();

@@ -60,7 +60,7 @@ async fn read(
 }
 
 /// May this process do that there?
-async fn may(
+pub(crate) async fn may(
     client: &Client,
     namespace: &str,
     verb: &str,

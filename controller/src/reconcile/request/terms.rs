@@ -10,11 +10,11 @@ use oz_shared::copy::{self, Asked, Copied};
 use oz_shared::grant::{
     CopyTerms, DebugTerms, Holder, NamespaceAccess, PodRef, RequestRef, RoleTerms, TemplateTerms, Terms,
 };
-use oz_shared::names::{SessionKind, account_name, copy_name, grant_name};
+use oz_shared::names::{GRANT_LABEL, SessionKind, account_name, copy_name, grant_name};
 use oz_shared::request::{Decision, TemplatePin, Verdict};
 use oz_shared::template::{DebugAccess, ExecAccess, Identity, OnEnd, ReasonPolicy, RoleAccess, ShellAccess};
 use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantSpec, debug, duration, exec, plain};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::observe::Found;
 use super::roles::LentRole;
@@ -22,6 +22,8 @@ use super::targets::{NoTarget, Target};
 use super::workloads::Workload;
 use crate::reconcile::later;
 
+/// The most debugging containers that run in one pod: none of them can be taken out again.
+const MAX_DEBUGGERS: usize = 8;
 /// The most rules of a role that are told one by one.
 const MAX_RULES: usize = 40;
 /// The most of one rule, or of one way to outlast a loan, that is told, in characters: whole classes of kinds can be in it.
@@ -92,6 +94,8 @@ pub(super) enum NoOffer {
 pub(super) struct Offer {
     /// In words.
     pub(super) words: Vec<String>,
+    /// Tells it from what it may become; empty where the template says it all.
+    pub(super) digest: String,
     /// The rules of the session's own Role; none where a role of somebody else's is bound.
     rules: Vec<PolicyRule>,
     /// The session's kind; none where the holder acts as himself.
@@ -107,6 +111,7 @@ impl Offer {
     fn of(words: Vec<String>, rules: Vec<PolicyRule>) -> Self {
         Self {
             words,
+            digest: String::new(),
             rules,
             session: Some(SessionKind::Pods),
             pods: Vec::new(),
@@ -161,28 +166,46 @@ fn entering(request: &AccessRequest, access: &ExecAccess, target: &Target) -> Re
 }
 
 fn debugging(request: &AccessRequest, access: &DebugAccess, target: &Target) -> Result<Offer, NoOffer> {
+    if target.debuggers >= MAX_DEBUGGERS {
+        let message =
+            format!("pod {} has {} debugging containers already", target.pod.name, target.debuggers);
+        return Err(NoOffer::Unusable("TooManyDebuggers", message));
+    }
     let misfit = |m: debug::Misfit| NoOffer::Unusable("DebugNotOffered", m.to_string());
     let name = grant_name(&request.uid().unwrap_or_default());
     let container = debug::container(access, &target.pod, &name, &request.spec.image).map_err(misfit)?;
     let offer = debug::offer(access, &target.pod, &container).map_err(misfit)?;
     let pods = vec![pod(request, target, name)];
-    Ok(Offer { pods, debug: Some(container), on_end: access.on_end, ..Offer::of(offer.words, offer.rules) })
+    let digest = plain::digest(&container);
+    Ok(Offer {
+        digest,
+        pods,
+        debug: Some(container),
+        on_end: access.on_end,
+        ..Offer::of(offer.words, offer.rules)
+    })
 }
 
 fn copying(request: &AccessRequest, shell: &ShellAccess, workload: &Workload) -> Result<Offer, NoOffer> {
     let misfit = |m: copy::Misfit| NoOffer::Unusable("CopyNotOffered", m.to_string());
     let source = &workload.source;
     let copied = copy::copy(shell, &Asked::by(&request.spec), source).map_err(misfit)?;
-    let taking = workload.taking(&copied.labels);
+    let mut labels = copied.labels.clone();
+    labels.insert(GRANT_LABEL.to_owned(), grant_name(&request.uid().unwrap_or_default()));
+    let taking = workload.taking(&labels);
     if !taking.is_empty() {
         let message =
             format!("with the labels of its template the copy would be taken by {}", plain::some_of(&taking));
         return Err(NoOffer::Unusable("LabelsSelected", message));
     }
     let name = copy_name(&source.name, &request.uid().unwrap_or_default());
-    let uncovered = workload.uncovered(&copied.labels);
+    let uncovered = workload.uncovered(&labels);
     let offer = copy::offer(shell, &copied, source, &name, &uncovered).map_err(misfit)?;
-    Ok(Offer { copy: Some((copied, source.uid.clone())), ..Offer::of(offer.words, offer.rules) })
+    Ok(Offer {
+        digest: copied.digest(),
+        copy: Some((copied, source.uid.clone())),
+        ..Offer::of(offer.words, offer.rules)
+    })
 }
 
 fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Result<Offer, NoOffer> {
@@ -216,6 +239,7 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
             None
         }
     };
+    let digest = plain::digest(&json!([role.uid, role.rules]));
     let role = RoleTerms {
         namespace,
         kind: access.kind,
@@ -223,7 +247,7 @@ fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Res
         uid: role.uid.clone(),
         allow_lasting: access.allow_lasting,
     };
-    Ok(Offer { session, role: Some(role), ..Offer::of(words, Vec::new()) })
+    Ok(Offer { digest, session, role: Some(role), ..Offer::of(words, Vec::new()) })
 }
 
 /// A rule as a person reads it: `  get,list on pods, services (one, two)`.
@@ -270,6 +294,7 @@ pub(super) fn grant(
     let copy = offer.copy.zip(template.spec.shell.clone()).map(|((copied, workload_uid), shell)| CopyTerms {
         namespace: namespace.clone(),
         name: copy_name(&shell.workload.name, &uid),
+        digest: copied.digest(),
         container: copied.container,
         workload_uid,
         seconds: lent_for.as_secs(),
