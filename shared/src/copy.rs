@@ -192,7 +192,13 @@ impl Copied {
     pub fn mounted_account(&self) -> Option<String> {
         let mounted = self.spec["automountServiceAccountToken"] != json!(false)
             || volumes(&self.spec).any(|v| token_sources(v).next().is_some());
-        mounted.then(|| self.spec["serviceAccountName"].as_str().unwrap_or("default").to_owned())
+        mounted.then(|| self.account().to_owned())
+    }
+
+    /// The account that it runs under.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        account(&self.spec)
     }
 
     /// The image of the container to enter.
@@ -283,6 +289,12 @@ pub fn offer(
     )];
     words.append(&mut offer.words);
     words.extend(reach::of(&copied.spec, source));
+    if shell.keep.contains(&Keep::ServiceAccountToken) && pod.mounted_account.is_none() {
+        words.push(format!(
+            "a token of service account {} that admission puts into it is kept",
+            copied.account()
+        ));
+    }
     if !shell.patches.is_empty() {
         words.push(format!("the template patches the copy by {} operations", shell.patches.len()));
     }
@@ -541,6 +553,10 @@ fn hold(spec: &mut Value, keep: &[Keep]) {
             sources.retain(|s| !is_credential(s));
         }
     }
+}
+
+fn account(spec: &Value) -> &str {
+    spec["serviceAccountName"].as_str().filter(|a| !a.is_empty()).unwrap_or("default")
 }
 
 fn volumes(spec: &Value) -> impl Iterator<Item = &Value> {

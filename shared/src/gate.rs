@@ -86,11 +86,10 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
     let requests = format!("{oz}/accessrequests");
     let kept = format!("{requests}/{GATE_PROBE}");
     let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/roles");
-    let role = |labels: Value, owners: Value| {
+    let role = |labels: Value| {
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-               "metadata": {"name": "gate-probe", "labels": labels, "ownerReferences": owners}})
+               "metadata": {"name": "gate-probe", "labels": labels}})
     };
-    let owner = json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "name": "gate-probe", "uid": "none", "controller": true});
     let somebody = Requester { username: "somebody-else".to_owned(), ..Requester::default() };
     let template = json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "AccessTemplate", "metadata": {"name": "gate-probe-template"},
@@ -118,7 +117,7 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
         Probe::new("oz-request-update", "PATCH", &kept, &label).by_controller(),
         Probe::new("oz-request-delete", "DELETE", &kept, &deletion).by_controller(),
         Probe::new("oz-template", "POST", &format!("{oz}/accesstemplates"), &template).by_controller(),
-        Probe::new("oz-guard", "POST", &roles, &role(json!({GRANT_LABEL: "gate-probe"}), json!([owner]))),
+        Probe::new("oz-guard", "POST", &roles, &role(json!({GRANT_LABEL: "gate-probe"}))),
         Probe::new(
             "oz-sessions",
             "POST",
@@ -137,7 +136,7 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
             content_type: "application/json",
             body: Vec::new(),
         },
-        Probe::new("oz-controller", "POST", &roles, &role(json!({}), json!([]))).by_controller(),
+        Probe::new("oz-controller", "POST", &roles, &role(json!({}))).by_controller(),
     ]
 }
 

@@ -417,3 +417,112 @@ async fn ends_when_its_grant_is_deleted() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn is_made_of_what_was_agreed_to_or_not_at_all() {
+    scenario("agreed", async |world| {
+        deployed(world, &json!({})).await;
+        world.template("two", with(shell_of("Deployment", "api", &json!({})), &json!({"approvals": 1}))).await;
+        world.ask("changed", json!({"template": "two"})).await;
+        let before = world.until_waiting("changed", "WaitingForApproval").await.status.unwrap();
+        let pin = world.pin("two").await;
+        let image = json!([{"op": "add", "path": "/spec/template/spec/hostname", "value": "other"},
+            {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "localhost/pause:1"}]);
+        world.must(&world.dave, Call::json_patch(world.ns.path("apps/v1", "deployments/api"), image)).await;
+        // bob decides on what he saw.
+        let path = world.request_path("changed");
+        let answer = json!({"by": "bob", "decision": "Approve", "template": pin, "offer": before.offer_digest,
+            "request": world.request("changed").await.unwrap().metadata.uid});
+        let decided = json!([{"op": "add", "path": "/spec/decisions/-", "value": answer}]);
+        world.must(&world.bob, Call::json_patch(path, decided)).await;
+        let ended = world.until_ended("changed", "Failed", "OfferChanged").await;
+        assert!(message(&ended, READY).contains("has changed since bob approved"), "{:?}", ended.status);
+        // An approval that does not say of what is none.
+        world.ask("blind", json!({"template": "two"})).await;
+        let blind = world.until_waiting("blind", "WaitingForApproval").await;
+        let answer = json!({"by": "bob", "decision": "Approve", "template": pin, "request": blind.metadata.uid});
+        let decided = json!([{"op": "add", "path": "/spec/decisions/-", "value": answer}]);
+        world.must(&world.bob, Call::json_patch(world.request_path("blind"), decided)).await;
+        world.until_ended("blind", "Failed", "OfferChanged").await;
+        // What he looked at is granted.
+        world.ask("seen", json!({"template": "two"})).await;
+        world.until_waiting("seen", "WaitingForApproval").await;
+        world.decide(&world.bob, "seen", "Approve").await;
+        world.until_phase("seen", "Active").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_admission_puts_in_is_not_lent() {
+    scenario("injected", async |world| {
+        deployed(world, &json!({})).await;
+        let name = format!("{}-injects", world.ns.name);
+        let meta = json!({"name": name, "labels": {support::RUN_LABEL: support::run()}});
+        let source = r#"JSONPatch{op: "add", path: "/spec/volumes", value: [{"name": dyn("t"), "projected": dyn({"sources": dyn([
+            {"serviceAccountToken": dyn({"path": dyn("t"), "expirationSeconds": dyn(86400)})}])})}]}"#;
+        let policy = json!({"metadata": meta, "spec": {"failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.ns.name}},
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[{source}]")}}]}});
+        let path = "/apis/admissionregistration.k8s.io/v1";
+        world.must(&world.admin, Call::post(format!("{path}/mutatingadmissionpolicies"), policy)).await;
+        let binding = json!({"metadata": meta, "spec": {"policyName": name}});
+        world.must(&world.admin, Call::post(format!("{path}/mutatingadmissionpolicybindings"), binding)).await;
+        eventually("the policy mutates", LIMIT, || async {
+            let pod = bodies::pod("probe", "probe");
+            let made = world.admin.call(Call::post(world.ns.core("pods"), pod).dry()).await.map_err(|e| e.to_string())?;
+            if made.body["spec"]["volumes"][0]["name"] == "t" { Ok(()) } else { Err(made.to_string()) }
+        })
+        .await
+        .unwrap();
+        world.ask("r", json!({})).await;
+        let ended = world.until_ended("r", "Failed", "PodFailed").await;
+        assert!(message(&ended, READY).contains("token of service account default"), "{:?}", ended.status);
+        world.until_nothing_left(&ended).await;
+        world.template("keeps", shell_of("Deployment", "api", &json!({"keep": ["ServiceAccountToken"]}))).await;
+        let kept = world.lent("kept", json!({"template": "keeps"})).await;
+        assert!(kept.status.unwrap().granted.join("\n").contains("service account default"));
+        for kind in ["mutatingadmissionpolicybindings", "mutatingadmissionpolicies"] {
+            world.must(&world.admin, Call::delete(format!("{path}/{kind}/{name}"))).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_persons_copy_is_no_pod_to_be_lent() {
+    scenario("theirs", async |world| {
+        deployed(world, &json!({"labels": {"team": "a"}})).await;
+        let (_, session) = world.used("r", json!({})).await;
+        world
+            .template("steal", json!({"exec": {"pods": {"selector": {"matchLabels": {"team": "a"}}}}}))
+            .await;
+        world.ask("steal", json!({"template": "steal", "pod": session.pod})).await;
+        world.until_ended("steal", "Failed", "PodNotOffered").await;
+        world.ask("any", json!({"template": "steal"})).await;
+        world.until_ended("any", "Failed", "NoPodReady").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ends_though_oz_has_no_rights_there_any_more() {
+    scenario("disabled", async |world| {
+        deployed(world, &json!({})).await;
+        let (request, session) = world.used("r", json!({})).await;
+        for binding in ["oz-controller", "oz-ceiling"] {
+            world.must(&world.dave, Call::delete(world.ns.rbac(&format!("rolebindings/{binding}")))).await;
+        }
+        let as_controller =
+            world.admin.mint(oz_shared::names::SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
+        let as_controller = world.admin.with_token(&as_controller).await.unwrap();
+        world.until_may(&as_controller, "get", "", "pods", false).await.unwrap();
+        let act = world.release(&world.alice, "r");
+        cut_by(world, &session, act).await;
+        world.until_over(&request, &session).await;
+        world.until_phase("r", "Released").await;
+    })
+    .await;
+}

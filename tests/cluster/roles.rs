@@ -249,3 +249,33 @@ async fn is_bound_to_the_requester_where_the_namespace_opted_in() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_bound_by_name_goes_though_oz_has_no_rights_there_any_more() {
+    scenario("powerless", async |world| {
+        ready(world).await;
+        role(world, "reading", json!({"apiGroups": [""], "resources": ["events"], "verbs": ["list"]})).await;
+        let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
+        world.ns.bind("bind-requester", "oz-controller-bind-requester", &controller).await.unwrap();
+        let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
+        let as_controller = world.admin.with_token(&as_controller).await.unwrap();
+        world
+            .until_may(&as_controller, "bind-requester", "ozaccess.io", "accesstemplates", true)
+            .await
+            .unwrap();
+        world.template("web", lends("Role", "reading", &json!({"identity": "Requester"}))).await;
+        let request = world.lent("r", json!({})).await;
+        world.until_may(&world.alice, "list", "", "events", true).await.unwrap();
+        world.must(&world.dave, Call::delete(world.ns.rbac("rolebindings/oz-controller"))).await;
+        world
+            .until_may(&as_controller, "delete", "rbac.authorization.k8s.io", "rolebindings", false)
+            .await
+            .unwrap();
+        world.release(&world.alice, "r").await;
+        world.until_may(&world.alice, "list", "", "events", false).await.unwrap();
+        world.until_nothing_left(&request).await;
+        let ended = world.until_ended("r", "Released", "Released").await;
+        assert!(message(&ended, READY).contains("goes with the grant"), "{:?}", ended.status);
+    })
+    .await;
+}

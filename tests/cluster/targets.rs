@@ -114,7 +114,7 @@ async fn of_a_workload_that_is_not_there() {
     scenario("noworkload", async |world| {
         world.template("web", bodies::of_workload("Deployment", "gone")).await;
         world.ask("r", json!({})).await;
-        let ended = world.until_ended("r", "Failed", "PodNotOffered").await;
+        let ended = world.until_ended("r", "Failed", "NotFound").await;
         assert!(
             message(&ended, READY).contains("Deployment gone is not there"),
             "{}",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Source, volumes};
+use super::{Source, account, volumes};
 use crate::plain::some_of;
 
 /// One line for each way, of the pod as it would be made.
@@ -28,10 +28,6 @@ pub(super) fn of(spec: &Value, source: &Source) -> Vec<String> {
         words.push(format!("it shares volume claims: {}", some_of(&claims)));
     }
     words
-}
-
-fn account(spec: &Value) -> &str {
-    spec["serviceAccountName"].as_str().filter(|a| !a.is_empty()).unwrap_or("default")
 }
 
 fn on_node(spec: &Value) -> Vec<String> {

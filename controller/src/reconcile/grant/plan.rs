@@ -160,7 +160,7 @@ pub(super) fn lends(grant: &Grant, seen: &Observed, part: &Found) -> bool {
 
 pub(crate) fn plan(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     if reports(grant, ENDED) {
-        return after(grant, seen);
+        return after(seen);
     }
     match end(grant, seen, now) {
         Some(end) => ending(grant, seen, &end, now),
@@ -289,9 +289,9 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
 
 /// It has ended: it stays until its request has taken note. What turns up late goes too; but what cannot be taken away
 /// here goes with the grant, by the garbage collector. What is going already was emptied before.
-fn after(grant: &Grant, seen: &Observed) -> Plan {
+fn after(seen: &Observed) -> Plan {
     let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
-    let lends = late.iter().any(|c| lends(grant, seen, c));
+    let lends = late.iter().any(|c| c.kind == Kind::ServiceAccount);
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     if lends {
         Plan { revoke: late, ..Plan::default() }
