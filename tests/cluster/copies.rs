@@ -526,3 +526,49 @@ async fn ends_though_oz_has_no_rights_there_any_more() {
     })
     .await;
 }
+
+/// Argo's Rollouts: a kind of others, here without its controller; its ReplicaSet is made by hand.
+#[tokio::test]
+async fn an_argo_rollout_is_a_workload_too() {
+    scenario("rollout", async |world| {
+        let crd = json!({"metadata": {"name": "rollouts.argoproj.io"}, "spec": {
+            "group": "argoproj.io", "scope": "Namespaced", "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}});
+        // Where Argo is installed, it is there.
+        let made = world.admin.call(Call::post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)).await.unwrap();
+        assert!(made.is_success() || made.code == 409, "{made}");
+        let mut rollout = bodies::workload("Deployment", "api");
+        rollout["apiVersion"] = json!("argoproj.io/v1alpha1");
+        rollout["kind"] = json!("Rollout");
+        let path = world.ns.path("argoproj.io/v1alpha1", "rollouts");
+        let rollout = eventually("Rollouts are served", LIMIT, || async {
+            let made = world.admin.call(Call::post(&path, rollout.clone())).await.map_err(|e| e.to_string())?;
+            if made.is_success() { Ok(made.body.clone()) } else { Err(made.to_string()) }
+        })
+        .await
+        .unwrap();
+        let mut set = bodies::workload("ReplicaSet", "api");
+        set["metadata"]["ownerReferences"] = json!([{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "api",
+            "uid": rollout["metadata"]["uid"], "controller": true}]);
+        let pod = make(world, "apps/v1", kind_of("ReplicaSet", set)).await;
+        world.pod("stranger", "api").await;
+
+        world.template("exec", bodies::of_workload("Rollout", "api")).await;
+        let lent = world.lent("exec", json!({"template": "exec"})).await;
+        assert_eq!(lent.status.unwrap().pod, pod["metadata"]["name"].as_str().unwrap());
+        world.ask("stranger", json!({"template": "exec", "pod": "stranger"})).await;
+        world.until_ended("stranger", "Failed", "PodNotOffered").await;
+        world.template("web", shell_of("Rollout", "api", &json!({}))).await;
+        let (request, _) = world.used("r", json!({})).await;
+        assert!(request.status.unwrap().granted[0].starts_with("a copy of a pod of Rollout api"));
+        // One that is no pod template is refused, and nothing else suffers from it.
+        let odd = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "odd"},
+            "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "x", "resources": "lots"}]}}}});
+        world.must(&world.admin, Call::post(&path, odd)).await;
+        world.template("odd", shell_of("Rollout", "odd", &json!({"maxResources": {"memory": "1Gi"}}))).await;
+        world.ask("odd", json!({"template": "odd", "memory": "64Mi"})).await;
+        world.until_ended("odd", "Failed", "NotFound").await;
+    })
+    .await;
+}
