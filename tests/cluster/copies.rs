@@ -467,7 +467,12 @@ async fn a_token_that_admission_puts_in_is_not_lent() {
                 "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[{source}]")}}]}});
         let path = "/apis/admissionregistration.k8s.io/v1";
-        world.must(&world.admin, Call::post(format!("{path}/mutatingadmissionpolicies"), policy)).await;
+        let made = world.admin.call(Call::post(format!("{path}/mutatingadmissionpolicies"), policy)).await.unwrap();
+        if made.code == 404 {
+            println!("not shown: this API server serves no MutatingAdmissionPolicies (v1, from 1.36 on)");
+            return;
+        }
+        assert!(made.is_success(), "{made}");
         let binding = json!({"metadata": meta, "spec": {"policyName": name}});
         world.must(&world.admin, Call::post(format!("{path}/mutatingadmissionpolicybindings"), binding)).await;
         eventually("the policy mutates", LIMIT, || async {
