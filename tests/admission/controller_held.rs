@@ -1,6 +1,8 @@
 //! The controller held to its own, by its real token and with far too much RBAC: only the policies are left to refuse.
 
-use oz_shared::names::{CEILING_ROLE, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::names::{
+    BIND_REQUESTER_ROLE, CEILING_ROLE, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE,
+};
 use serde_json::{Value, json};
 use support::rights::{account, group, user};
 use support::{Call, Namespace};
@@ -274,6 +276,13 @@ async fn controller_with_bind() {
     world.end().await;
 }
 
+/// Has the namespace opt in to people bound by name.
+async fn opt_in(world: &World) {
+    let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
+    world.ns.bind("people", BIND_REQUESTER_ROLE, &controller).await.unwrap();
+    world.until_may("ctl", "bind-requester", "ozaccess.io", "accesstemplates", true).await;
+}
+
 /// With the rights of the manifests, and with binding people where a namespace opted in to that.
 #[tokio::test]
 async fn controller_as_shipped() {
@@ -288,9 +297,7 @@ async fn controller_as_shipped() {
         Call::post(world.ns.rbac("rolebindings"), binding(name, &labels, ("Role", &s1), &[user(who)]))
     };
     t.case("bind a person where nobody opted in", CONTROLLER, "ctl", person("oz-z", "bob")).await;
-    let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
-    world.ns.bind("people", &crate::setup::own("tests-bind-requester"), &controller).await.unwrap();
-    world.until_may("ctl", "bind-requester", "ozaccess.io", "accesstemplates", true).await;
+    opt_in(&world).await;
     t.case("bind a person where opted in", Allowed, "ctl", person("oz-z", "bob")).await;
     t.case("... an account by its user name", Allowed, "ctl", person("oz-z3", "system:serviceaccount:a:b"))
         .await;
@@ -320,8 +327,10 @@ async fn controller_as_shipped() {
         Call::merge(of(&s1), json!({"metadata": {"labels": {GRANT_LABEL: null}}})),
     )
     .await;
-    t.case("delete a live pod", Rbac, "ctl", Call::delete(world.ns.core("pods/web-0"))).await;
-    t.case("run a pod", Rbac, "ctl", Call::post(world.ns.core("pods"), pod("p", &labels))).await;
+    t.case("delete a live pod", CONTROLLER, "ctl", Call::delete(world.ns.core("pods/web-0"))).await;
+    t.case("run a pod", CONTROLLER, "ctl", Call::post(world.ns.core("pods"), pod("p", &labels))).await;
+    let label = json!({"metadata": {"labels": labels}});
+    t.case("adopt a live pod", Rbac, "ctl", Call::merge(world.ns.core("pods/web-0"), label)).await;
     t.case("read Secrets", Rbac, "ctl", Call::get(world.ns.core("secrets"))).await;
     t.case("exec", CONNECT, "ctl", {
         Call::connect(world.ns.core("pods/web-0/exec"))
