@@ -18,6 +18,16 @@ pub(crate) fn exec(connections: &[&str]) -> Value {
     json!({"pods": {"selector": {"matchLabels": {"app": "web"}}}, "connections": connections})
 }
 
+/// A shell in a copy of the Deployment `web`.
+pub(crate) fn shell(connections: &[&str]) -> Value {
+    json!({"workload": {"kind": "Deployment", "name": "web"}, "connections": connections})
+}
+
+/// A debugging container, of the first of two images, in the pods `app=web`.
+pub(crate) fn debug() -> Value {
+    json!({"pods": {"selector": {"matchLabels": {"app": "web"}}}, "images": ["busybox:1", "reg.io/net/shoot:v2"]})
+}
+
 /// A request for half an hour of `web`.
 pub(crate) fn request(user: &User, name: &str, spec: Value) -> Value {
     let whole = json!({
@@ -48,7 +58,12 @@ pub(crate) fn dangling_owner() -> Value {
     json!([{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1"}])
 }
 
-/// A pod that ends by itself, as the controller's must.
+/// A pod of this owner that ends by itself, as the controller's must.
+pub(crate) fn copy(name: &str, labels: &Value, owner: &Value) -> Value {
+    with(pod(name, labels), &json!({"metadata": {"ownerReferences": [owner]}}))
+}
+
+/// A pod that ends by itself.
 pub(crate) fn pod(name: &str, labels: &Value) -> Value {
     json!({"metadata": {"name": name, "labels": labels}, "spec": {
         "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1, "activeDeadlineSeconds": 600,

@@ -76,9 +76,17 @@ async fn changes(t: &mut Table<'_>, world: &World, r1: &Value, pin: &Value) {
     let path = format!("{}/r1", world.requests());
     let status = format!("{path}/status");
     let merge = |body| Call::merge(&path, body);
-    for (field, value) in
-        [("template", "sh"), ("duration", "1h"), ("reason", "other"), ("pod", "db-0"), ("container", "x")]
-    {
+    for (field, value) in [
+        ("template", "sh"),
+        ("duration", "1h"),
+        ("reason", "other"),
+        ("pod", "db-0"),
+        ("container", "x"),
+        ("memory", "1Mi"),
+        ("cpu", "1"),
+        ("node", "n1"),
+        ("image", "busybox:1"),
+    ] {
         let body = json!({"spec": {field: value}});
         t.case(&format!("alice changes {field}"), Crd, "alice", merge(body.clone())).await;
         t.case(&format!("the controller changes {field}"), Rbac, "ctl", merge(body)).await;

@@ -6,10 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::{Call, eventually};
 
-use crate::bodies::{pod, role, rule, with};
-use crate::grants::{GRANTS, grant};
-use crate::lending::{LONG, service_account, session_name, sessions};
-use crate::setup::own;
+use crate::bodies::{copy, role, rule, with};
+use crate::grants::GRANTS;
+use crate::lending::{LONG, owner, service_account, session_name, sessions};
 use crate::table::Expect::{Allowed, AnyVap};
 use crate::table::Table;
 use crate::world::{Cast, World};
@@ -33,10 +32,8 @@ async fn until_gone(t: &mut Table<'_>, world: &World, what: &str, path: &str) {
 async fn collector_of_garbage() {
     let world = World::new("garbage", Cast::Certificates).await;
     let mut t = Table::new("the garbage collector", &world);
-    let name = own("g-garbage");
-    let made = t.object("a grant", "ctl", Call::post(GRANTS, grant(&name, &world.ns.name))).await;
-    let owner = json!({"metadata": {"ownerReferences": [{"apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant",
-        "name": name, "uid": made["metadata"]["uid"]}]}});
+    let grant = owner(&world).await;
+    let owner = json!({"metadata": {"ownerReferences": [grant]}});
     let session = session_name('n', 900);
     let account = with(service_account(&session, &world.labels()), &owner);
     t.case("account owned by a grant", Allowed, "ctl", Call::post(sessions("serviceaccounts"), account))
@@ -44,6 +41,8 @@ async fn collector_of_garbage() {
     let rules = json!([rule(&[""], &["pods"], &["web-0"], &["get"])]);
     let rights = with(role(&session, &world.labels(), rules), &owner);
     t.case("Role owned by a grant", Allowed, "ctl", Call::post(world.ns.rbac("roles"), rights)).await;
+    let made = Call::post(world.ns.core("pods"), copy("copy", &world.labels(), &grant));
+    t.case("a copy owned by a grant", Allowed, "ctl", made).await;
     let path = world.ns.rbac(&format!("roles/{session}"));
     t.case(
         "boss strips the owner",
@@ -52,8 +51,8 @@ async fn collector_of_garbage() {
         Call::merge(&path, json!({"metadata": {"ownerReferences": null}})),
     )
     .await;
-    t.case("an emergency: boss deletes the grant", Allowed, "boss", Call::delete(format!("{GRANTS}/{name}")))
-        .await;
+    let emergency = Call::delete(format!("{GRANTS}/{}", world.grant));
+    t.case("an emergency: boss deletes the grant", Allowed, "boss", emergency).await;
     until_gone(
         &mut t,
         &world,
@@ -62,6 +61,7 @@ async fn collector_of_garbage() {
     )
     .await;
     until_gone(&mut t, &world, "and the Role", &path).await;
+    until_gone(&mut t, &world, "and the copy", &world.ns.core("pods/copy")).await;
     t.finish();
     world.end().await;
 }
@@ -98,11 +98,12 @@ async fn status(world: &World, path: &str) -> Result<Value, String> {
 #[tokio::test]
 async fn node_and_scheduler() {
     let world = World::new("node", Cast::Certificates).await;
-    world.controller_also("pods", "pods").await;
+    let owner = owner(&world).await;
     let mut t = Table::new("the node and the scheduler", &world);
     let pods = world.ns.core("pods");
-    t.case("controller makes a copy", Allowed, "ctl", Call::post(&pods, pod("copy", &world.labels()))).await;
-    let lost = with(pod("nofit", &world.labels()), &json!({"spec": {"nodeSelector": {"no": "such"}}}));
+    let body = |name: &str| copy(name, &world.labels(), &owner);
+    t.case("controller makes a copy", Allowed, "ctl", Call::post(&pods, body("copy"))).await;
+    let lost = with(body("nofit"), &json!({"spec": {"nodeSelector": {"no": "such"}}}));
     t.case("a labelled pod that no node can take", Allowed, "ctl", Call::post(&pods, lost)).await;
     let copy = format!("{pods}/copy");
     let runs = eventually("the copy runs", LIMIT, || async {

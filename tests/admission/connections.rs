@@ -11,7 +11,7 @@ use support::rights::account;
 use support::{Answer, Call};
 use tokio::io::AsyncReadExt as _;
 
-use crate::bodies::rule;
+use crate::bodies::{binding, rule};
 use crate::lending::{LONG, enter, give, lend, session_name};
 use crate::table::Expect::{Allowed, Code, Rbac, Vap};
 use crate::table::{Expect, Table};
@@ -131,6 +131,85 @@ async fn connections_carry() {
     drop(forwarder);
     let (by_policy, seen) = refused(pods.portforward("web-1", &[80]).await.err());
     t.fact("port-forward to another pod does not", by_policy, &seen);
+    t.finish();
+    world.end().await;
+}
+
+/// RBAC alone holds a session that is bound to what others wrote.
+#[tokio::test]
+async fn connections_of_roles() {
+    let mut world = World::new("roles", Cast::Certificates).await;
+    world.run_pods().await;
+    let mut t = Table::new("connections of an oz-n session", &world);
+    let far = session_name('n', LONG);
+    lend(&mut t, &world, &far, "alice").await;
+    let view = binding(&far, &world.labels(), ("ClusterRole", "view"), &[account(SESSIONS_NAMESPACE, &far)]);
+    t.case("view is lent to it", Allowed, "ctl", Call::post(world.ns.rbac("rolebindings"), view)).await;
+    t.finish();
+    let session = enter(&world, &far, "alice").await;
+    world.meet("far", session);
+    world.until_may("far", "list", "", "pods", true).await;
+    let mut t = Table::new("connections of an oz-n session", &world);
+    let to = |pod| To { world: &world, pod };
+    let web = to("web-0");
+    t.case("reads pods", Allowed, "far", Call::get(world.ns.core("pods"))).await;
+    t.case("reads Secrets", Rbac, "far", Call::get(world.ns.core("secrets"))).await;
+    t.case("exec, without RBAC", Rbac, "far", web.exec(&["main"], &["id"])).await;
+    t.case("attach, without RBAC", Rbac, "far", web.attach("main")).await;
+    world.ns.bind("wide", "edit", &[account(SESSIONS_NAMESPACE, &far)]).await.unwrap();
+    world.until_may("far", "create", "", "pods/exec", true).await;
+    t.case("exec of any command", Allowed, "far", web.exec(&["main"], &["rm", "-rf", "/"])).await;
+    t.case("in another pod", Allowed, "far", to("web-1").exec(&[], &["id"])).await;
+    t.case("attach", Allowed, "far", web.attach("main")).await;
+    t.case("port-forward", Allowed, "far", web.call("portforward").query("ports", "80")).await;
+    t.case("exec in another namespace", Rbac, "far", {
+        Call::connect("/api/v1/namespaces/default/pods/web-0/exec").query("command", "id")
+    })
+    .await;
+    t.finish();
+    world.end().await;
+}
+
+/// A session that was lent a debugging container: RBAC lets it into both pods, and the gate to that container alone.
+#[tokio::test]
+async fn connections_to_a_debugging_container() {
+    let mut world = World::new("beside", Cast::Certificates).await;
+    world.run_pods().await;
+    let mut t = Table::new("connections to a debugging container", &world);
+    let s1 = session_name('p', LONG);
+    lend(&mut t, &world, &s1, "alice").await;
+    let ways = ["pods/exec", "pods/attach", "pods/portforward"];
+    let rules = json!([
+        rule(&[""], &ways, &["web-0", "web-1"], &["get", "create"]),
+        rule(&["ozaccess.io"], &["connections"], &["web-0/oz-a1/*"], &["attach"]),
+    ]);
+    give(&mut t, &world, &s1, rules).await;
+    t.finish();
+    let session = enter(&world, &s1, "alice").await;
+    world.meet("s1", session);
+    let named = json!({"namespace": world.ns.name, "verb": "get", "resource": "pods", "subresource": "attach", "name": "web-0"});
+    support::rights::until(world.who("admin"), world.user("s1"), named, true).await.unwrap();
+    let mut t = Table::new("connections to a debugging container", &world);
+    let to = |pod| To { world: &world, pod };
+    let web = to("web-0");
+    t.case("attach to it", Allowed, "s1", web.attach("oz-a1")).await;
+    let post = Call::connect_by_post(world.ns.core("pods/web-0/attach"));
+    t.case("by POST", Allowed, "s1", post.query("stdin", "true").query("container", "oz-a1")).await;
+    for container in ["main", "", "oz-a", "oz-a11", "*", "oz-a1/*", "oz-a1/"] {
+        t.case(&format!("attach to {container:?}"), CONNECT, "s1", web.attach(container)).await;
+    }
+    t.case("attach to no container", CONNECT, "s1", web.call("attach").query("stdout", "true")).await;
+    t.case("attach to it in another pod", CONNECT, "s1", to("web-1").attach("oz-a1")).await;
+    t.case("exec in it", CONNECT, "s1", web.exec(&["oz-a1"], &["id"])).await;
+    t.case("exec of nothing in it", CONNECT, "s1", web.exec(&["oz-a1"], &[])).await;
+    t.case("exec of a star in it", CONNECT, "s1", web.exec(&["oz-a1"], &["*"])).await;
+    t.case("port-forward", CONNECT, "s1", web.call("portforward").query("ports", "80")).await;
+    t.case("its log", Rbac, "s1", Call::get(world.ns.core("pods/web-0/log"))).await;
+    t.case("another debugging container", Rbac, "s1", {
+        let beside = json!({"spec": {"ephemeralContainers": [{"name": "oz-b1", "image": "x"}]}});
+        Call::merge(world.ns.core("pods/web-0/ephemeralcontainers"), beside)
+    })
+    .await;
     t.finish();
     world.end().await;
 }

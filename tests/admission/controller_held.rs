@@ -1,12 +1,14 @@
 //! The controller held to its own, by its real token and with far too much RBAC: only the policies are left to refuse.
 
-use oz_shared::names::{CEILING_ROLE, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::names::{
+    BIND_REQUESTER_ROLE, CEILING_ROLE, GRANT_LABEL, NAMESPACE_ROLE, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE,
+};
 use serde_json::{Value, json};
 use support::rights::{account, group, user};
 use support::{Call, Namespace};
 
-use crate::bodies::{binding, pod, role, rule};
-use crate::lending::{LONG, give, lend, session_name, sessions, sessions_rbac};
+use crate::bodies::{binding, copy, dangling_owner, pod, role, rule, with};
+use crate::lending::{LONG, give, lend, owner, session_name, sessions, sessions_rbac};
 use crate::table::Expect::{Allowed, Code, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{Cast, World};
@@ -82,6 +84,9 @@ async fn pods(t: &mut Table<'_>, world: &World) {
         let body = json!({"metadata": {"name": "web-0", "labels": labels}, "target": {"kind": "Node", "name": "n1"}});
         Call::post(format!("{pods}/web-0/binding"), body)
     };
+    let its_own = json!({"spec": {"ephemeralContainers": [{"name": "oz-e", "image": "x", "imagePullPolicy": "Never"}]}});
+    t.case("its own debugging container there", Allowed, "ctl", on("ephemeralcontainers", its_own).dry())
+        .await;
     t.case("bind a pod to a node", CONTROLLER, "ctl", place(&json!({}))).await;
     t.case("bind a pod to a node, labelled", CONTROLLER, "ctl", place(&world.labels())).await;
     t.case("boss may add an ephemeral container", Allowed, "boss", on("ephemeralcontainers", beside).dry())
@@ -208,9 +213,11 @@ async fn bindings(t: &mut Table<'_>, ns: &Namespace, s1: &str, far: &str) {
         here(("ClusterRole", CEILING_ROLE), &[other()]),
     )
     .await;
-    t.case("a foreign Role to a pod session", CONTROLLER, "ctl", here(("Role", ROLE), &[session()])).await;
-    t.case("a foreign Role to an oz-n session", CONTROLLER, "ctl", here(("Role", ROLE), &[other()])).await;
+    t.case("a Role named oz-… to a pod session", CONTROLLER, "ctl", here(("Role", ROLE), &[session()])).await;
+    t.case("a Role named oz-… to an oz-n session", CONTROLLER, "ctl", here(("Role", ROLE), &[other()])).await;
     t.case("another session's Role to an oz-n session", CONTROLLER, "ctl", here(its, &[other()])).await;
+    t.case("its Role to it and to another session", CONTROLLER, "ctl", here(its, &[session(), other()]))
+        .await;
     t.case("its Role to its session", Allowed, "ctl", here(its, &[session()])).await;
 }
 
@@ -259,7 +266,10 @@ async fn controller_with_bind() {
         )
     };
     t.case("cluster-admin to a pod session", CONTROLLER, "ctl", bound("cluster-admin", &s1)).await;
-    t.case("its own rights to an oz-n session", CONTROLLER, "ctl", bound("oz-controller", &far)).await;
+    for name in ["oz-controller", "oz-requester", "oz-approver", "oz-author", "oz-controller-bind-requester"]
+    {
+        t.case(&format!("{name} to an oz-n session"), CONTROLLER, "ctl", bound(name, &far)).await;
+    }
     t.case("view to an oz-n session", Allowed, "ctl", bound("view", &far)).await;
     let labelled = |rules: Value| Call::post(world.ns.rbac("roles"), role(ROLE, &world.labels(), rules));
     t.case("wildcard", CONTROLLER, "ctl", labelled(json!([rule(&["*"], &["*"], &["a"], &["*"])]))).await;
@@ -272,6 +282,13 @@ async fn controller_with_bind() {
     .await;
     t.finish();
     world.end().await;
+}
+
+/// Has the namespace opt in to people bound by name.
+async fn opt_in(world: &World) {
+    let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
+    world.ns.bind("people", BIND_REQUESTER_ROLE, &controller).await.unwrap();
+    world.until_may("ctl", "bind-requester", "ozaccess.io", "accesstemplates", true).await;
 }
 
 /// With the rights of the manifests, and with binding people where a namespace opted in to that.
@@ -288,9 +305,7 @@ async fn controller_as_shipped() {
         Call::post(world.ns.rbac("rolebindings"), binding(name, &labels, ("Role", &s1), &[user(who)]))
     };
     t.case("bind a person where nobody opted in", CONTROLLER, "ctl", person("oz-z", "bob")).await;
-    let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
-    world.ns.bind("people", &crate::setup::own("tests-bind-requester"), &controller).await.unwrap();
-    world.until_may("ctl", "bind-requester", "ozaccess.io", "accesstemplates", true).await;
+    opt_in(&world).await;
     t.case("bind a person where opted in", Allowed, "ctl", person("oz-z", "bob")).await;
     t.case("... an account by its user name", Allowed, "ctl", person("oz-z3", "system:serviceaccount:a:b"))
         .await;
@@ -320,8 +335,10 @@ async fn controller_as_shipped() {
         Call::merge(of(&s1), json!({"metadata": {"labels": {GRANT_LABEL: null}}})),
     )
     .await;
-    t.case("delete a live pod", Rbac, "ctl", Call::delete(world.ns.core("pods/web-0"))).await;
-    t.case("run a pod", Rbac, "ctl", Call::post(world.ns.core("pods"), pod("p", &labels))).await;
+    t.case("delete a live pod", CONTROLLER, "ctl", Call::delete(world.ns.core("pods/web-0"))).await;
+    t.case("run a pod", CONTROLLER, "ctl", Call::post(world.ns.core("pods"), pod("p", &labels))).await;
+    let label = json!({"metadata": {"labels": labels}});
+    t.case("adopt a live pod", Rbac, "ctl", Call::merge(world.ns.core("pods/web-0"), label)).await;
     t.case("read Secrets", Rbac, "ctl", Call::get(world.ns.core("secrets"))).await;
     t.case("exec", CONNECT, "ctl", {
         Call::connect(world.ns.core("pods/web-0/exec"))
@@ -367,6 +384,226 @@ async fn controller_as_shipped() {
         Call::delete(sessions("serviceaccounts/default")),
     )
     .await;
+    t.finish();
+    world.end().await;
+}
+
+/// The pods that it makes: a grant's, and ending by themselves. Real ones, since the guard refuses its dry runs.
+#[tokio::test]
+async fn controller_makes_copies() {
+    let world = World::new("heldcopies", Cast::Certificates).await;
+    world.run_pods().await;
+    let owner = owner(&world).await;
+    let mut t = Table::new("the controller makes copies", &world);
+    let (pods, labels) = (world.ns.core("pods"), world.labels());
+    let make = |changes: Value| Call::post(&pods, with(copy("copy", &labels, &owner), &changes));
+    let owned =
+        |changes: Value| make(json!({"metadata": {"ownerReferences": [with(owner.clone(), &changes)]}}));
+    let spec = |changes: Value| make(json!({"spec": changes}));
+    let refused = [
+        ("no owner", make(json!({"metadata": {"ownerReferences": null}}))),
+        ("a foreign owner", make(json!({"metadata": {"ownerReferences": dangling_owner()}}))),
+        ("a grant as mere owner", owned(json!({"controller": null}))),
+        ("a grant as no controller", owned(json!({"controller": false}))),
+        ("another grant's", owned(json!({"name": "another"}))),
+        ("a request's", owned(json!({"kind": "AccessRequest"}))),
+        ("a Grant of another group", owned(json!({"apiVersion": "example.org/v1"}))),
+        ("a Grant of a group of like name", owned(json!({"apiVersion": "ozaccess.io.example.org/v1"}))),
+        ("another grant's label", make(json!({"metadata": {"labels": {GRANT_LABEL: "another"}}}))),
+        ("an empty label", make(json!({"metadata": {"labels": {GRANT_LABEL: ""}}}))),
+        ("no label", make(json!({"metadata": {"labels": {GRANT_LABEL: null}}}))),
+        ("no labels", make(json!({"metadata": {"labels": null}}))),
+        ("no deadline", spec(json!({"activeDeadlineSeconds": null}))),
+        ("a deadline beyond ten years", spec(json!({"activeDeadlineSeconds": 315_360_001}))),
+        ("two seconds to end", spec(json!({"terminationGracePeriodSeconds": 2}))),
+        ("the usual time to end", spec(json!({"terminationGracePeriodSeconds": null}))),
+    ];
+    for (what, call) in refused {
+        t.case(&format!("a copy with {what}"), CONTROLLER, "ctl", call).await;
+    }
+    let named = |name: &str| json!({"metadata": {"name": name}});
+    t.case("a copy", Allowed, "ctl", make(json!({}))).await;
+    let longest = with(named("longest"), &json!({"spec": {"activeDeadlineSeconds": 315_360_000}}));
+    t.case("a copy for ten years", Allowed, "ctl", make(longest)).await;
+    let at_once = with(named("at-once"), &json!({"spec": {"terminationGracePeriodSeconds": 0}}));
+    t.case("a copy that ends at once", Allowed, "ctl", make(at_once)).await;
+    let two = json!({"metadata": {"ownerReferences": [dangling_owner()[0], owner]}});
+    t.case("a copy of two owners", Allowed, "ctl", make(with(named("two"), &two))).await;
+
+    let path = format!("{pods}/copy");
+    t.case(
+        "change a copy",
+        Rbac,
+        "ctl",
+        Call::merge(&path, json!({"metadata": {"annotations": {"a": "b"}}})),
+    )
+    .await;
+    t.case("delete a copy", Allowed, "ctl", Call::delete(&path)).await;
+    t.case("delete a live pod", CONTROLLER, "ctl", Call::delete(format!("{pods}/web-0"))).await;
+    t.case("delete all pods", Rbac, "ctl", Call::delete(&pods)).await;
+    t.finish();
+    world.end().await;
+}
+
+/// The containers that it puts into live pods: of its own name, without Secrets and volumes, and never in a copy.
+#[tokio::test]
+async fn controller_adds_debugging_containers() {
+    let world = World::new("helddebug", Cast::Certificates).await;
+    let owner = owner(&world).await;
+    let pods = world.ns.core("pods");
+    // Volumes of both kinds; the claim is nobody's, so that the pod never starts.
+    let volumes =
+        json!([{"name": "v", "emptyDir": {}}, {"name": "d", "persistentVolumeClaim": {"claimName": "none"}}]);
+    let body = with(pod("web-0", &json!({})), &json!({"spec": {"volumes": volumes}}));
+    world.must("admin", Call::post(&pods, body)).await;
+    world.must("ctl", Call::post(&pods, copy("copy", &world.labels(), &owner))).await;
+    let mut t = Table::new("the controller adds debugging containers", &world);
+    let container = |changes: Value| {
+        let own = json!({"name": "oz-a1", "image": "localhost/busybox:1", "imagePullPolicy": "Never",
+            "command": ["sleep", "60"]});
+        with(own, &changes)
+    };
+    let put = |pod: &str, list: &[Value]| {
+        let beside = json!({"spec": {"ephemeralContainers": list}});
+        Call::merge(format!("{pods}/{pod}/ephemeralcontainers"), beside)
+    };
+    let add = |changes: Value| put("web-0", &[container(changes)]).dry();
+    let from =
+        |source: Value| json!({"env": [{"name": "A", "value": "b"}, {"name": "B", "valueFrom": source}]});
+    let refused = [
+        ("a foreign name", json!({"name": "debugger"})),
+        ("a name that begins otherwise", json!({"name": "x-oz-a1"})),
+        ("a name of three parts", json!({"name": "oz-a1-b"})),
+        ("the name of no container of Oz's", json!({"name": "oz"})),
+        ("a Secret as environment", json!({"envFrom": [{"secretRef": {"name": "s"}}]})),
+        ("a ConfigMap as environment", json!({"envFrom": [{"configMapRef": {"name": "c"}}]})),
+        ("a variable of a Secret", from(json!({"secretKeyRef": {"name": "s", "key": "k"}}))),
+        ("a variable of a ConfigMap", from(json!({"configMapKeyRef": {"name": "c", "key": "k"}}))),
+        ("a variable of the pod", from(json!({"fieldRef": {"fieldPath": "metadata.name"}}))),
+        ("a mount", json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]})),
+        ("a device", json!({"volumeDevices": [{"name": "d", "devicePath": "/dev/d"}]})),
+    ];
+    for (what, changes) in refused {
+        t.case(&format!("one with {what}"), CONTROLLER, "ctl", add(changes.clone())).await;
+        t.case(&format!("  which boss may add: {what}"), Allowed, "boss", add(changes)).await;
+    }
+    t.case("its own", Allowed, "ctl", add(json!({}))).await;
+    let plain = json!({"env": [{"name": "A", "value": "b"}, {"name": "B"}], "stdin": true, "tty": true,
+        "targetContainerName": "main", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}});
+    t.case("its own, to attach to, with plain variables", Allowed, "ctl", add(plain)).await;
+    let good = container(json!({}));
+    let foreign = container(json!({"name": "debugger"}));
+    let two = put("web-0", &[good.clone(), foreign.clone()]).dry();
+    t.case("its own and a foreign one", CONTROLLER, "ctl", two).await;
+    t.case("its own in a copy", CONTROLLER, "ctl", put("copy", std::slice::from_ref(&good))).await;
+    t.case("nothing in a copy", CONTROLLER, "ctl", put("copy", &[])).await;
+
+    // What stands there already is not its doing.
+    t.case("boss adds a foreign one", Allowed, "boss", put("web-0", std::slice::from_ref(&foreign))).await;
+    let stands = world.must("admin", Call::get(format!("{pods}/web-0"))).await;
+    let stands = stands["spec"]["ephemeralContainers"][0].clone();
+    t.case("its own beside that", Allowed, "ctl", put("web-0", &[stands.clone(), good])).await;
+    let last = world.must("admin", Call::get(format!("{pods}/web-0"))).await;
+    let kept = last["spec"]["ephemeralContainers"].as_array().cloned().unwrap_or_default();
+    let another = |name: &str| [&kept[..], &[container(json!({"name": name}))]].concat();
+    t.case("another of its own", Allowed, "ctl", put("web-0", &another("oz-b2")).dry()).await;
+    t.case("another foreign one", CONTROLLER, "ctl", put("web-0", &another("other")).dry()).await;
+    t.case("take its own out", Code(422), "ctl", put("web-0", &[stands])).await;
+
+    let on = |subresource: &str, body| Call::merge(format!("{pods}/web-0/{subresource}"), body).dry();
+    let smaller =
+        json!({"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "1m"}}}]}});
+    t.case("resize", Rbac, "ctl", on("resize", smaller)).await;
+    t.case("status", Rbac, "ctl", on("status", json!({"status": {"message": "x"}}))).await;
+    let place = json!({"metadata": {"name": "web-0"}, "target": {"kind": "Node", "name": "n1"}});
+    t.case("bind to a node", Rbac, "ctl", Call::post(format!("{pods}/web-0/binding"), place).dry()).await;
+    t.finish();
+    world.end().await;
+}
+
+/// The roles of others that it binds: to oz-n sessions, to people where that was opted in, as far as RBAC lets it bind.
+#[tokio::test]
+async fn controller_binds_roles() {
+    let world = World::new("heldroles", Cast::Certificates).await;
+    let mut t = Table::new("the controller binds roles", &world);
+    let (s1, far) = (session_name('p', LONG), session_name('n', LONG));
+    let rules = json!([rule(&[""], &["pods"], &["web-0"], &["get"])]);
+    give(&mut t, &world, &s1, rules.clone()).await;
+    give(&mut t, &world, &far, rules).await;
+    // Wider than what it holds itself: Roles of the namespace it binds by the verb `bind`.
+    let wide = role("team", &json!({}), json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]));
+    world.must("admin", Call::post(world.ns.rbac("roles"), wide)).await;
+    let labels = world.labels();
+    let session = |name: &str| account(SESSIONS_NAMESPACE, name);
+    let bind = |name: &str, kind: &str, role: &str, subjects: &[Value]| {
+        Call::post(world.ns.rbac("rolebindings"), binding(name, &labels, (kind, role), subjects))
+    };
+    let try_one = |kind: &str, role: &str, subjects: &[Value]| bind("oz-t", kind, role, subjects);
+
+    t.case("view to an oz-n session", Allowed, "ctl", bind("oz-1", "ClusterRole", "view", &[session(&far)]))
+        .await;
+    t.case("a Role to an oz-n session", Allowed, "ctl", bind("oz-2", "Role", "team", &[session(&far)])).await;
+    t.case("its own Role to it", Allowed, "ctl", bind("oz-3", "Role", &far, &[session(&far)])).await;
+    t.case("edit to it", Rbac, "ctl", try_one("ClusterRole", "edit", &[session(&far)])).await;
+    t.case("cluster-admin to it", Rbac, "ctl", try_one("ClusterRole", "cluster-admin", &[session(&far)]))
+        .await;
+    t.case("another session's Role to it", CONTROLLER, "ctl", try_one("Role", &s1, &[session(&far)])).await;
+    for name in [CEILING_ROLE, NAMESPACE_ROLE, "oz-ceiling-exec", "oz-ceiling-roles"] {
+        t.case(&format!("{name} to it"), CONTROLLER, "ctl", try_one("ClusterRole", name, &[session(&far)]))
+            .await;
+    }
+    t.case("oz-requester to it", Rbac, "ctl", try_one("ClusterRole", "oz-requester", &[session(&far)])).await;
+    t.case("view to an oz-p session", CONTROLLER, "ctl", try_one("ClusterRole", "view", &[session(&s1)]))
+        .await;
+    t.case("a Role to an oz-p session", CONTROLLER, "ctl", try_one("Role", "team", &[session(&s1)])).await;
+    let both = [session(&far), session(&s1)];
+    t.case("view to both", CONTROLLER, "ctl", try_one("ClusterRole", "view", &both)).await;
+    t.case("view to a group", CONTROLLER, "ctl", try_one("ClusterRole", "view", &[group("leads")])).await;
+    let ci = account(&world.ns.name, "ci");
+    t.case("view to an account of the namespace", CONTROLLER, "ctl", try_one("ClusterRole", "view", &[ci]))
+        .await;
+    t.case("view to itself", CONTROLLER, "ctl", {
+        try_one("ClusterRole", "view", &[account(SYSTEM_NAMESPACE, "oz-controller")])
+    })
+    .await;
+    let alice = || [user("alice")];
+    t.case("view to alice", CONTROLLER, "ctl", try_one("ClusterRole", "view", &alice())).await;
+    t.case("a Role to alice", CONTROLLER, "ctl", try_one("Role", "team", &alice())).await;
+    let path = world.ns.rbac("rolebindings/oz-1");
+    let swap = || Call::merge(&path, json!({"subjects": alice()}));
+    t.case("view of a session's to alice", CONTROLLER, "ctl", swap().dry()).await;
+
+    opt_in(&world).await;
+    t.case("opted in: view to alice", Allowed, "ctl", bind("oz-4", "ClusterRole", "view", &alice())).await;
+    t.case("opted in: a Role to alice", Allowed, "ctl", bind("oz-5", "Role", "team", &alice())).await;
+    t.case("opted in: edit to alice", Rbac, "ctl", try_one("ClusterRole", "edit", &alice())).await;
+    t.case(
+        "opted in: the ceiling to alice",
+        CONTROLLER,
+        "ctl",
+        try_one("ClusterRole", CEILING_ROLE, &alice()),
+    )
+    .await;
+    t.case("opted in: a Role named oz-… to alice", CONTROLLER, "ctl", try_one("Role", ROLE, &alice())).await;
+    t.case("opted in: view to a group", CONTROLLER, "ctl", try_one("ClusterRole", "view", &[group("leads")]))
+        .await;
+    let scheduler = [user("system:kube-scheduler")];
+    t.case("opted in: view to system:…", CONTROLLER, "ctl", try_one("ClusterRole", "view", &scheduler)).await;
+    t.case("opted in: view to an oz-p session", CONTROLLER, "ctl", {
+        try_one("ClusterRole", "view", &[session(&s1)])
+    })
+    .await;
+
+    let there = |kind: &str, role: &str| {
+        Call::post(sessions_rbac("rolebindings"), binding(BINDING, &labels, (kind, role), &alice()))
+    };
+    t.case("in oz-sessions, a Role of any name", CONTROLLER, "ctl", there("Role", "team")).await;
+    t.case("in oz-sessions, a Role named oz-…", CONTROLLER, "ctl", there("Role", "oz-controller")).await;
+    t.case("in oz-sessions, a Role of almost a session's name", CONTROLLER, "ctl", {
+        there("Role", &format!("{s1}-y"))
+    })
+    .await;
+    t.case("in oz-sessions, view", Rbac, "ctl", there("ClusterRole", "view")).await;
     t.finish();
     world.end().await;
 }

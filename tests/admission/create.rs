@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use support::{Call, User};
 
-use crate::bodies::{approval, dangling_owner, exec, request, template, with};
+use crate::bodies::{approval, dangling_owner, debug, exec, request, shell, template, with};
 use crate::table::Expect::{Allowed, Crd, NoTemplate, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{Cast, World};
@@ -186,6 +186,103 @@ async fn create_within_other_templates() {
         ask(json!({"template": "quiet", "reason": ""})),
     )
     .await;
+    t.finish();
+    world.end().await;
+}
+
+/// Amounts of memory and CPU are asked for within what a template names; images, as it lists them; on others, nothing.
+#[tokio::test]
+async fn create_with_amounts_and_images() {
+    let world = World::new("amounts", Cast::Certificates).await;
+    world
+        .ns
+        .bind("dave-debugs", &crate::setup::own("tests-debug"), &[support::rights::user("dave")])
+        .await
+        .unwrap();
+    world.until_may("dave", "patch", "", "pods/ephemeralcontainers", true).await;
+    let up_to = |most: Value| json!({"shell": with(shell(&["exec"]), &json!({"maxResources": most}))});
+    for (name, spec) in [
+        ("web", json!({"exec": exec(&["exec"])})),
+        (
+            "plain",
+            json!({"shell": with(shell(&["exec"]), &json!({"resources": {"memory": "1Gi", "cpu": "1"}}))}),
+        ),
+        ("both", up_to(json!({"memory": "1Gi", "cpu": "1.5"}))),
+        ("memory", up_to(json!({"memory": "1Gi"}))),
+        ("cpu", up_to(json!({"memory": "", "cpu": "1.5"}))),
+        ("debug", json!({"debug": debug()})),
+    ] {
+        world.offer(template(name, spec)).await;
+    }
+    let mut t = Table::new("amounts and images", &world);
+    let ask = |template: &str, field: &str, value: &str| {
+        let spec = json!({"template": template, field: value});
+        Call::post(world.requests(), world.request_with("alice", "f", spec)).dry()
+    };
+    for (field, expect, values) in [
+        ("memory", Allowed, &["", "1", "128Mi", "1Gi", "1024Mi", "1.0Gi", "0.5Gi", "1073741824"][..]),
+        ("memory", TEMPLATE, &["1073741825", "1.001Gi", "2Gi", "1T", "999999999999Ti"]),
+        ("memory", TEMPLATE, &["0", "0m", "0.0Mi", "0.000", "000"]),
+        (
+            "memory",
+            Crd,
+            &["-1Mi", "+1", "1Q", "1e3", "1.2345Mi", "Mi", " 1Mi", "1Mi ", "1,5", "1 Mi", "1Mi\n"],
+        ),
+        ("memory", Crd, &["1234567890123", ".5", "1.", "0x10", "NaN"]),
+        ("cpu", Allowed, &["", "1", "1.5", "1500m", "1.500", "0.001", "1m"]),
+        ("cpu", TEMPLATE, &["1501m", "1.501", "2", "2k", "0", "0m", "0.0"]),
+        ("cpu", Crd, &["-1", "1e3", "1.0001", "m", "1 m", "1u", "1n"]),
+    ] {
+        for value in values {
+            t.case(&format!("{field} {value:?}"), expect, "alice", ask("both", field, value)).await;
+        }
+    }
+    for (template, field, expect) in [
+        ("memory", "memory", Allowed),
+        ("memory", "cpu", TEMPLATE),
+        ("cpu", "cpu", Allowed),
+        ("cpu", "memory", TEMPLATE),
+        ("plain", "memory", TEMPLATE),
+        ("plain", "cpu", TEMPLATE),
+        ("web", "memory", TEMPLATE),
+        ("web", "cpu", TEMPLATE),
+        ("debug", "memory", TEMPLATE),
+        ("debug", "cpu", TEMPLATE),
+    ] {
+        t.case(&format!("{field} on {template}"), expect, "alice", ask(template, field, "1")).await;
+        t.case(&format!("no {field} on {template}"), Allowed, "alice", ask(template, field, "")).await;
+    }
+    let over = json!({"template": "both", "memory": "1Gi", "cpu": "2"});
+    let over = Call::post(world.requests(), world.request_with("alice", "f", over)).dry();
+    t.case("memory within bounds, cpu beyond", TEMPLATE, "alice", over).await;
+
+    for (image, expect) in [
+        ("", Allowed),
+        ("busybox:1", Allowed),
+        ("reg.io/net/shoot:v2", Allowed),
+        ("busybox", TEMPLATE),
+        ("busybox:12", TEMPLATE),
+        ("Busybox:1", TEMPLATE),
+        ("evil.io/busybox:1", TEMPLATE),
+        ("busybox:1@sha256:aa", TEMPLATE),
+        (" busybox:1", Crd),
+        ("busybox:1 ", Crd),
+        ("busybox;1", Crd),
+        ("../busybox:1", Crd),
+        ("-x", Crd),
+        ("busybox:1\n", Crd),
+    ] {
+        t.case(&format!("image {image:?}"), expect, "alice", ask("debug", "image", image)).await;
+    }
+    for template in ["web", "plain", "both"] {
+        t.case(&format!("image on {template}"), TEMPLATE, "alice", ask(template, "image", "busybox:1")).await;
+        t.case(&format!("no image on {template}"), Allowed, "alice", ask(template, "image", "")).await;
+    }
+    for (node, expect) in
+        [("n1", Allowed), ("n1.example.org", Allowed), ("a/b", Crd), ("N1", Crd), ("*", Crd), ("n1 ", Crd)]
+    {
+        t.case(&format!("node {node:?}"), expect, "alice", ask("plain", "node", node)).await;
+    }
     t.finish();
     world.end().await;
 }

@@ -91,7 +91,9 @@ async fn decide(cast: Cast) {
     })
     .await;
 
-    t.case("bob approves", Allowed, "bob", add(yes("bob"))).await;
+    let offer = |digest: &str| with(yes("bob"), &json!({"offer": digest}));
+    t.case("bob for an offer of too long a digest", Crd, "bob", add(offer(&"a".repeat(65)))).await;
+    t.case("bob approves an offer", Allowed, "bob", add(offer("a1"))).await;
     let apply = with(applied(&json!([yes("frank")])), &json!({"metadata": {"uid": r1["metadata"]["uid"]}}));
     t.case("frank approves by server-side apply", Allowed, "frank", Call::apply(&path, apply, "frank")).await;
     let dropped = Call::apply(&path, applied(&json!([])), "frank").force();
@@ -101,6 +103,14 @@ async fn decide(cast: Cast) {
     t.case("masters edit bob's", Crd, "root", patch(edit)).await;
     let reason = json!([{"op": "replace", "path": "/spec/decisions/0/reason", "value": "never mind"}]);
     t.case("bob edits his reason", Crd, "bob", patch(reason)).await;
+    for (who, digest) in [("bob", "b2"), ("bob", ""), ("root", "b2")] {
+        let other = json!([{"op": "replace", "path": "/spec/decisions/0/offer", "value": digest}]);
+        t.case(&format!("{who} means another offer, {digest:?}"), Crd, who, patch(other)).await;
+    }
+    let unsaid = json!([{"op": "remove", "path": "/spec/decisions/0/offer"}]);
+    t.case("bob takes back what he meant", Crd, "bob", patch(unsaid)).await;
+    let later = json!([{"op": "add", "path": "/spec/decisions/1/offer", "value": "a1"}]);
+    t.case("frank says later what he meant", Crd, "frank", patch(later)).await;
     let remove = json!([{"op": "remove", "path": "/spec/decisions/0"}]);
     t.case("bob removes his", Crd, "bob", patch(remove)).await;
     t.case("decisions set to null", Crd, "bob", Call::merge(&path, json!({"spec": {"decisions": null}})))

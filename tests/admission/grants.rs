@@ -66,6 +66,14 @@ async fn grants() {
             json!({"access": [{"namespace": "default", "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}]}),
         ),
         ("pods", json!({"pods": [{"namespace": "default", "name": "x", "uid": "1"}]})),
+        (
+            "role",
+            json!({"role": {"namespace": "default", "kind": "ClusterRole", "name": "view", "uid": "1"}}),
+        ),
+        (
+            "debugging container",
+            json!({"debug": {"seconds": 60, "startBy": "2027-01-01T00:00:00Z", "container": {"name": "oz-a1"}}}),
+        ),
         ("words", json!({"granted": ["nothing"]})),
         ("terms", json!({"terms": {"historyTtl": "1h"}})),
     ] {

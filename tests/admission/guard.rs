@@ -2,15 +2,15 @@
 
 use oz_shared::names::{GRANT_LABEL, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
-use support::rights::{account, bind_everywhere, user};
-use support::{Call, RUN_LABEL, run};
+use support::rights::{self, account, bind_everywhere, cluster_role, user};
+use support::{Call, RUN_LABEL, User, run};
 
 use crate::bodies::{binding, pod, role, rule, with};
-use crate::lending::{LONG, give, session_name};
+use crate::lending::{LONG, give, owner, session_name};
 use crate::setup::own;
 use crate::table::Expect::{Allowed, Rbac, Vap};
 use crate::table::{Expect, Table};
-use crate::world::{Cast, World};
+use crate::world::{Cast, World, person};
 
 const GUARD: Expect = Vap("oz-guard");
 const CONTROLLER: Expect = Vap("oz-controller");
@@ -19,18 +19,17 @@ const CONTROLLER: Expect = Vap("oz-controller");
 async fn guard_of_pods() {
     let world = World::new("guardpods", Cast::Certificates).await;
     world.run_pods().await;
-    world.controller_also("pods", "pods").await;
+    let owner = owner(&world).await;
     let mut t = Table::new("guard of pods", &world);
     let labels = world.labels();
     let pods = world.ns.core("pods");
     let (copy, web) = (format!("{pods}/copy"), format!("{pods}/web-0"));
     let post = |name: &str, labels: &Value| Call::post(&pods, pod(name, labels));
-    t.case("controller makes a copy", Allowed, "ctl", post("copy", &labels)).await;
-    let endless = with(pod("c2", &labels), &json!({"spec": {"activeDeadlineSeconds": null}}));
-    t.case("controller: a copy without an end", CONTROLLER, "ctl", Call::post(&pods, endless)).await;
-    let slow = with(pod("c2", &labels), &json!({"spec": {"terminationGracePeriodSeconds": 2}}));
-    t.case("controller: a copy that ends slowly", CONTROLLER, "ctl", Call::post(&pods, slow)).await;
-    t.case("controller: a copy without the label", CONTROLLER, "ctl", post("c2", &json!({}))).await;
+    let made = Call::post(&pods, crate::bodies::copy("copy", &labels, &owner));
+    t.case("controller makes a copy", Allowed, "ctl", made.clone()).await;
+    t.case("controller makes it, dry run", GUARD, "ctl", made.dry()).await;
+    let forged = crate::bodies::copy("c3", &labels, &owner);
+    t.case("dave makes one with all its marks", GUARD, "dave", Call::post(&pods, forged)).await;
 
     t.case("dave plants the label", GUARD, "dave", post("c3", &labels)).await;
     t.case("dave plants it empty", GUARD, "dave", post("c3", &json!({GRANT_LABEL: ""}))).await;
@@ -105,6 +104,88 @@ async fn guard_of_pods() {
     world.end().await;
 }
 
+/// Someone who may change and delete the pods here, and holds `revoke` on the grant of this name.
+async fn meet_revoker(world: &mut World, name: &'static str, grant: &str) {
+    let admin = world.who("admin").clone();
+    let role = own(&format!("tests-{name}"));
+    let revoker = User { username: own(name), ..person(name, &[]) };
+    let subject = [user(&revoker.username)];
+    let rules = json!([rule(&["ozaccess.io"], &["grants"], &[grant], &["revoke"])]);
+    cluster_role(&admin, &role, rules).await.unwrap();
+    bind_everywhere(&admin, &role, &role, &subject).await.unwrap();
+    world.ns.bind(name, "edit", &subject).await.unwrap();
+    let asked = json!({"verb": "revoke", "group": "ozaccess.io", "resource": "grants", "name": grant});
+    rights::until(&admin, &revoker, asked, true).await.unwrap();
+    world.meet(name, admin.impersonate(revoker).unwrap());
+    world.until_may(name, "delete", "", "pods", true).await;
+}
+
+/// A copy is a pod: who may change pods annotates it and takes finalizers off, and who may end its grant deletes it. What
+/// it is, and whose, stays.
+#[tokio::test]
+async fn guard_of_a_copy() {
+    let mut world = World::new("guardcopy", Cast::Certificates).await;
+    let owner = owner(&world).await;
+    let (grant, another) = (world.grant.clone(), own("another"));
+    meet_revoker(&mut world, "revoker", &grant).await;
+    meet_revoker(&mut world, "stranger", &another).await;
+    let mut t = Table::new("guard of a copy", &world);
+    let pods = world.ns.core("pods");
+    let copy = format!("{pods}/copy");
+    let held = json!({"metadata": {"finalizers": ["a.b/c", "a.b/d"], "labels": {"own": "label"}}});
+    let body = with(crate::bodies::copy("copy", &world.labels(), &owner), &held);
+    t.case("controller makes a copy that something holds", Allowed, "ctl", Call::post(&pods, body)).await;
+    let merge = |metadata: Value| Call::merge(&copy, json!({"metadata": metadata}));
+    let on = |subresource: &str, body| Call::merge(format!("{copy}/{subresource}"), body);
+    let patch = |operations| Call::json_patch(&copy, operations);
+
+    t.case("dave annotates it", Allowed, "dave", merge(json!({"annotations": {"a": "b"}}))).await;
+    t.case("dave takes that back", Allowed, "dave", merge(json!({"annotations": {"a": null}}))).await;
+    t.case("erin (no rights on pods) annotates it", Rbac, "erin", merge(json!({"annotations": {"a": "b"}})))
+        .await;
+    let message = json!({"status": {"message": "x"}});
+    t.case("boss writes its status", Allowed, "boss", on("status", message.clone()).dry()).await;
+    t.case("dave (reads it only) writes its status", Rbac, "dave", on("status", message)).await;
+    let finalizers = |list: &[&str]| json!({"finalizers": list});
+    t.case("dave adds a finalizer", GUARD, "dave", merge(finalizers(&["a.b/c", "a.b/d", "a.b/e"]))).await;
+    t.case("dave swaps one", GUARD, "dave", merge(finalizers(&["a.b/c", "a.b/e"]))).await;
+    t.case("dave takes one off", Allowed, "dave", merge(finalizers(&["a.b/d"]))).await;
+    t.case("dave puts it back", GUARD, "dave", merge(finalizers(&["a.b/c", "a.b/d"]))).await;
+    let again = json!({"metadata": finalizers(&["a.b/c", "a.b/d"])});
+    t.case("boss puts it back through /status", GUARD, "boss", on("status", again)).await;
+
+    t.case("dave adds another label", GUARD, "dave", merge(json!({"labels": {"app": "web"}}))).await;
+    t.case("dave takes another label off", GUARD, "dave", merge(json!({"labels": {"own": null}}))).await;
+    t.case("dave strips the owner", GUARD, "dave", merge(json!({"ownerReferences": null}))).await;
+    let two = json!([owner, crate::bodies::dangling_owner()[0]]);
+    t.case("dave adds an owner", GUARD, "dave", merge(json!({"ownerReferences": two}))).await;
+    let image = json!({"op": "replace", "path": "/spec/containers/0/image", "value": "localhost/busybox:2"});
+    t.case("dave changes its image", GUARD, "dave", patch(json!([image]))).await;
+    let note = json!({"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}});
+    t.case("dave annotates it and changes its image", GUARD, "dave", patch(json!([note, image]))).await;
+    let sooner = json!([{"op": "replace", "path": "/spec/activeDeadlineSeconds", "value": 500}]);
+    t.case("dave changes its deadline", GUARD, "dave", patch(sooner)).await;
+    let taint = json!([{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}]);
+    t.case("dave lets it tolerate more", GUARD, "dave", patch(taint)).await;
+
+    let delete = || Call::delete(&copy);
+    t.case("dave (no revoke) deletes it", GUARD, "dave", delete()).await;
+    t.case("who may revoke another grant deletes it", GUARD, "stranger", delete()).await;
+    t.case("frank (no rights on pods) deletes it", Rbac, "frank", delete()).await;
+    t.case("who may revoke its grant relabels it", GUARD, "revoker", {
+        merge(json!({"labels": {GRANT_LABEL: another}}))
+    })
+    .await;
+    t.case("boss (revoke by *) deletes it", Allowed, "boss", delete().dry()).await;
+    t.case("the collectors delete it", Allowed, "gc", delete().dry()).await;
+    let all = Call::delete(&pods).query("labelSelector", GRANT_LABEL);
+    t.case("who may revoke its grant, by deletecollection", Allowed, "revoker", all.dry()).await;
+    t.case("who may revoke its grant deletes it", Allowed, "revoker", delete()).await;
+    t.case("dave takes the last finalizer off", Allowed, "dave", merge(json!({"finalizers": null}))).await;
+    t.finish();
+    world.end().await;
+}
+
 #[tokio::test]
 async fn guard_of_rights_and_quotas() {
     let world = World::new("guardrights", Cast::Certificates).await;
@@ -124,6 +205,7 @@ async fn guard_of_rights_and_quotas() {
     t.case("dave plants a finalizer on it", GUARD, "dave", Call::merge(&bound, finalizer)).await;
     t.case("dave deletes it", GUARD, "dave", Call::delete(&bound)).await;
     t.case("dave deletes the Role", GUARD, "dave", Call::delete(&rights)).await;
+    t.case("boss (revoke by *) deletes it", GUARD, "boss", Call::delete(&rights)).await;
     t.case("boss widens the Role", GUARD, "boss", Call::merge(&rights, json!({"rules": []}))).await;
     let unlabelled = json!({"metadata": {"labels": {GRANT_LABEL: null}}});
     t.case("boss strips its label", GUARD, "boss", Call::merge(&rights, unlabelled)).await;

@@ -9,6 +9,7 @@ use support::rights::{account, user};
 use support::{Call, Identity, eventually, run};
 
 use crate::bodies::{binding, role, rule};
+use crate::grants::{GRANTS, grant};
 use crate::table::Expect::Allowed;
 use crate::table::Table;
 use crate::world::World;
@@ -92,6 +93,13 @@ pub(crate) async fn give(t: &mut Table<'_>, world: &World, name: &str, rules: Va
     let bound =
         Call::post(world.ns.rbac("rolebindings"), binding(name, &world.labels(), ("Role", name), &subject));
     t.case("binding of the session", Allowed, "ctl", bound).await;
+}
+
+/// Makes the grant that this world's label names, and gives it as the owner of what is made for it.
+pub(crate) async fn owner(world: &World) -> Value {
+    let made = world.must("ctl", Call::post(GRANTS, grant(&world.grant, &world.ns.name))).await;
+    json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "name": world.grant, "controller": true,
+        "uid": made["metadata"]["uid"]})
 }
 
 /// Mints by the holder's own credential, and becomes the session.

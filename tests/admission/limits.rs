@@ -3,7 +3,7 @@
 use serde_json::json;
 use support::Call;
 
-use crate::bodies::{adding, approval};
+use crate::bodies::{adding, approval, copy, with};
 use crate::table::Expect::{Allowed, Vap};
 use crate::table::Table;
 use crate::world::{Cast, World};
@@ -17,6 +17,7 @@ async fn limits() {
     let all = world.requests();
     let spec = json!({"template": "other"});
     let request = world.must("alice", Call::post(&all, world.request_with("alice", "r1", spec))).await;
+    let owner = crate::lending::owner(&world).await;
     let mut t = Table::new("known limits", &world);
     let gone = Call::delete(format!("{}/other", world.templates()));
     t.case("the named template goes", Allowed, "dave", gone).await;
@@ -44,6 +45,19 @@ async fn limits() {
     let body = json!({"metadata": {"name": "web-0", "labels": world.labels()}, "target": {"kind": "Node", "name": "n1"}});
     let binding = Call::post(world.ns.core("pods/web-0/binding"), body);
     t.case("a Binding that carries the label", Vap("oz-guard"), "boss", binding).await;
+    let waiting = json!({"spec": {"nodeSelector": {"no": "such"}}});
+    let waiting = with(copy("waits", &world.labels(), &owner), &waiting);
+    t.case("a copy that no node can take", Allowed, "ctl", Call::post(world.ns.core("pods"), waiting)).await;
+    let body = json!({"metadata": {"name": "waits", "labels": {"app": "web"}, "annotations": {"a": "b"}},
+        "target": {"kind": "Node", "name": "n1"}});
+    let place = Call::post(world.ns.core("pods/waits/binding"), body);
+    t.case(
+        "a Binding without it places a waiting copy, and labels it (who may bind pods is a scheduler)",
+        Allowed,
+        "boss",
+        place,
+    )
+    .await;
     t.finish();
     world.end().await;
 }

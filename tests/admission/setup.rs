@@ -66,19 +66,18 @@ async fn prepare(lab: &Lab) -> Result<Child> {
             json!([{"apiGroups": [""], "resources": ["pods/exec", "pods/attach"], "verbs": ["get", "create"]}]),
         ),
         ("read-pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}])),
-        // What later kinds of grant will need of the controller: copies, lent namespaces, people bound by name.
-        ("pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]}])),
+        ("make-pods", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}])),
+        (
+            "debug",
+            json!([{"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["patch"]}]),
+        ),
+        // What lent namespaces will need of the controller.
         (
             "cluster",
             json!([
                 {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "patch", "delete"]},
                 {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles", "clusterrolebindings"], "verbs": ["create"]},
             ]),
-        ),
-        (
-            "bind-requester",
-            json!([{"apiGroups": ["ozaccess.io"], "resources": ["accesstemplates"],
-            "verbs": ["bind-requester"]}]),
         ),
         // Far too much: so that only policies are left to refuse.
         (
