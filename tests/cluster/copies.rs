@@ -557,13 +557,9 @@ async fn an_argo_rollout_is_a_workload_too() {
         set["metadata"]["ownerReferences"] = json!([{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "api",
             "uid": rollout["metadata"]["uid"], "controller": true}]);
         let pod = make(world, "apps/v1", kind_of("ReplicaSet", set)).await;
-        world.pod("stranger", "api").await;
-
         world.template("exec", bodies::of_workload("Rollout", "api")).await;
         let lent = world.lent("exec", json!({"template": "exec"})).await;
         assert_eq!(lent.status.unwrap().pod, pod["metadata"]["name"].as_str().unwrap());
-        world.ask("stranger", json!({"template": "exec", "pod": "stranger"})).await;
-        world.until_ended("stranger", "Failed", "PodNotOffered").await;
         world.template("web", shell_of("Rollout", "api", &json!({}))).await;
         let (request, _) = world.used("r", json!({})).await;
         assert!(request.status.unwrap().granted[0].starts_with("a copy of a pod of Rollout api"));
