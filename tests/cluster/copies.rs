@@ -1,47 +1,16 @@
 //! Shells in a copy of a workload's pod: what the copy is, who takes notice of it, how it fails to start, how it ends.
 
-use std::time::Duration;
-
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::AttachParams;
 use oz_shared::conditions::READY;
 use serde_json::{Value, json};
 use support::{Call, Outcome, eventually, with};
-use tokio::io::AsyncReadExt as _;
 
 use crate::bodies;
+use crate::gate::Mutating;
 use crate::lending::message;
+use crate::offers::{deployed, make, shell_of};
 use crate::session::{Ran, Session};
 use crate::world::{LIMIT, World, scenario};
-
-/// A template that lends a shell in a copy of a pod of this workload; `shell` goes over that.
-fn shell_of(kind: &str, name: &str, shell: &Value) -> Value {
-    let whole = json!({"workload": {"kind": kind, "name": name}});
-    json!({"exec": null, "shell": with(whole, shell)})
-}
-
-/// Makes a Deployment `api` whose pods run, and the template `web` that lends copies of them.
-async fn deployed(world: &World, shell: &Value) -> Value {
-    let pod = make(world, "apps/v1", bodies::workload("Deployment", "api")).await;
-    world.template("web", shell_of("Deployment", "api", shell)).await;
-    pod
-}
-
-/// Makes a workload and waits for a pod of it.
-async fn make(world: &World, group: &str, body: Value) -> Value {
-    let kind = body["kind"].as_str().unwrap_or("Deployment").to_lowercase();
-    world.must(&world.dave, Call::post(world.ns.path(group, &format!("{kind}s")), body)).await;
-    let pod = eventually("the workload has a pod", LIMIT, || async {
-        let list = world.look(&world.ns.core("pods")).await?;
-        let owned = |p: &&Value| p["metadata"]["ownerReferences"].is_array();
-        list["items"].as_array().into_iter().flatten().find(owned).cloned().ok_or("none yet".to_owned())
-    })
-    .await
-    .unwrap();
-    world.until_ready(pod["metadata"]["name"].as_str().unwrap()).await
-}
 
 fn kind_of(kind: &str, mut body: Value) -> Value {
     body["kind"] = json!(kind);
@@ -345,29 +314,12 @@ async fn a_stateful_sets_claims_are_shared_where_the_template_says_so() {
     .await;
 }
 
-/// A command that goes on until it is cut; gives what it said, and how long after `act` it went on.
-async fn cut_by(world: &World, session: &Session, act: impl Future<Output = ()>) -> Duration {
-    let pods: Api<Pod> = Api::namespaced(session.identity.client(), &world.ns.name);
-    let params = AttachParams::default().container("main").stdout(true).stderr(false);
-    let mut process = pods.exec(&session.pod, ["sh", "-c", "echo on; sleep 3600"], &params).await.unwrap();
-    let mut out = process.stdout().unwrap();
-    let mut said = [0; 3];
-    out.read_exact(&mut said).await.unwrap();
-    assert_eq!(&said, b"on\n");
-    act.await;
-    let acted = std::time::Instant::now();
-    let mut rest = Vec::new();
-    let ended = tokio::time::timeout(LIMIT, out.read_to_end(&mut rest).map(drop)).await;
-    assert!(ended.is_ok(), "the stream goes on");
-    acted.elapsed()
-}
-
 #[tokio::test]
 async fn ends_with_its_streams_when_it_is_released() {
     scenario("copy-released", async |world| {
         deployed(world, &json!({})).await;
         let (request, session) = world.used("r", json!({})).await;
-        let after = cut_by(world, &session, world.release(&world.alice, "r")).await;
+        let after = session.cut_by(world, world.release(&world.alice, "r")).await;
         println!("the stream was cut after {after:?}");
         world.until_over(&request, &session).await;
         let ended = world.until_ended("r", "Released", "Released").await;
@@ -386,7 +338,7 @@ async fn ends_with_its_streams_when_its_time_is_over() {
         let from_start =
             status.expires_at.as_ref().unwrap().0.duration_since(status.approved_at.as_ref().unwrap().0);
         assert!(from_start.as_secs() < 60, "{status:?}");
-        cut_by(world, &session, async {}).await;
+        session.cut_by(world, async {}).await;
         world.until_over(&request, &session).await;
         world.until_ended("r", "Expired", "Expired").await;
     })
@@ -398,7 +350,7 @@ async fn ends_when_what_it_runs_ends() {
     scenario("copy-ended", async |world| {
         deployed(world, &json!({})).await;
         let (request, session) = world.used("r", json!({})).await;
-        cut_by(world, &session, session.run(world, "main", &["kill", "1"]).map(drop)).await;
+        session.cut_by(world, session.run(world, "main", &["kill", "1"]).map(drop)).await;
         world.until_over(&request, &session).await;
         let ended = world.until_ended("r", "Failed", "PodEnded").await;
         assert!(message(&ended, READY).contains("exit code 0"), "{:?}", ended.status);
@@ -457,31 +409,9 @@ async fn is_made_of_what_was_agreed_to_or_not_at_all() {
 async fn a_token_that_admission_puts_in_is_not_lent() {
     scenario("injected", async |world| {
         deployed(world, &json!({})).await;
-        let name = format!("{}-injects", world.ns.name);
-        let meta = json!({"name": name, "labels": {support::RUN_LABEL: support::run()}});
         let source = r#"JSONPatch{op: "add", path: "/spec/volumes", value: [{"name": dyn("t"), "projected": dyn({"sources": dyn([
             {"serviceAccountToken": dyn({"path": dyn("t"), "expirationSeconds": dyn(86400)})}])})}]}"#;
-        let policy = json!({"metadata": meta, "spec": {"failurePolicy": "Fail", "reinvocationPolicy": "Never",
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.ns.name}},
-                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[{source}]")}}]}});
-        let path = "/apis/admissionregistration.k8s.io/v1";
-        let made = world.admin.call(Call::post(format!("{path}/mutatingadmissionpolicies"), policy)).await.unwrap();
-        if made.code == 404 {
-            println!("not shown: this API server serves no MutatingAdmissionPolicies (v1, from 1.36 on)");
-            return;
-        }
-        assert!(made.is_success(), "{made}");
-        let binding = json!({"metadata": meta, "spec": {"policyName": name}});
-        world.must(&world.admin, Call::post(format!("{path}/mutatingadmissionpolicybindings"), binding)).await;
-        eventually("the policy mutates", LIMIT, || async {
-            let pod = bodies::pod("probe", "probe");
-            let made = world.admin.call(Call::post(world.ns.core("pods"), pod).dry()).await.map_err(|e| e.to_string())?;
-            if made.body["spec"]["volumes"][0]["name"] == "t" { Ok(()) } else { Err(made.to_string()) }
-        })
-        .await
-        .unwrap();
+        let Some(injecting) = Mutating::pods(world, source, |pod| pod["spec"]["volumes"][0]["name"] == "t").await else { return };
         world.ask("r", json!({})).await;
         let ended = world.until_ended("r", "Failed", "PodFailed").await;
         assert!(message(&ended, READY).contains("token of service account default"), "{:?}", ended.status);
@@ -489,9 +419,7 @@ async fn a_token_that_admission_puts_in_is_not_lent() {
         world.template("keeps", shell_of("Deployment", "api", &json!({"keep": ["ServiceAccountToken"]}))).await;
         let kept = world.lent("kept", json!({"template": "keeps"})).await;
         assert!(kept.status.unwrap().granted.join("\n").contains("service account default"));
-        for kind in ["mutatingadmissionpolicybindings", "mutatingadmissionpolicies"] {
-            world.must(&world.admin, Call::delete(format!("{path}/{kind}/{name}"))).await;
-        }
+        injecting.remove(world).await;
     })
     .await;
 }
@@ -525,7 +453,7 @@ async fn ends_though_oz_has_no_rights_there_any_more() {
         let as_controller = world.admin.with_token(&as_controller).await.unwrap();
         world.until_may(&as_controller, "get", "", "pods", false).await.unwrap();
         let act = world.release(&world.alice, "r");
-        cut_by(world, &session, act).await;
+        session.cut_by(world, act).await;
         world.until_over(&request, &session).await;
         world.until_phase("r", "Released").await;
     })

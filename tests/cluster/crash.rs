@@ -20,6 +20,8 @@ mod gate_open;
 mod held_up;
 mod killed;
 mod lending;
+mod lives;
+mod offers;
 mod process;
 mod session;
 mod two;

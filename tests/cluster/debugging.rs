@@ -1,45 +1,20 @@
 //! Debugging containers: put beside those of a live pod, attached to and nothing else, ended by themselves or with the pod.
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::{AttachParams, AttachedProcess};
 use oz_shared::conditions::READY;
 use serde_json::{Value, json};
-use support::rights::user;
-use support::{Call, Outcome, eventually, with};
+use support::{Call, Outcome, eventually};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::lending::message;
+use crate::offers::{IMAGE, debug, may_debug};
 use crate::session::{Ran, Session};
 use crate::world::{LIMIT, World, scenario};
 
-const IMAGE: &str = "localhost/busybox:1";
-
-/// A template that lends a debugging container in the pods `app=web`; `debug` goes over that.
-fn debug(debug: &Value) -> Value {
-    let whole =
-        json!({"pods": {"selector": {"matchLabels": {"app": "web"}}}, "images": [IMAGE], "command": ["sh"]});
-    json!({"exec": null, "debug": with(whole, debug)})
-}
-
-/// dave may add ephemeral containers, which no role of Kubernetes' own lets him; a pod runs.
+/// A pod runs, and a debugging container in it is lent.
 async fn ready(world: &World, more: &Value) {
-    let rules = json!([{"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["patch"]}]);
-    let role = json!({"metadata": {"name": "debugging"}, "rules": rules});
-    world.must(&world.admin, Call::post(world.ns.rbac("roles"), role)).await;
-    let binding = json!({"metadata": {"name": "debugging"}, "subjects": [user("dave")],
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "debugging"}});
-    world.must(&world.admin, Call::post(world.ns.rbac("rolebindings"), binding)).await;
-    world.until_may(&world.dave, "patch", "", "pods/ephemeralcontainers", true).await.unwrap();
+    may_debug(world).await;
     world.pod("web-0", "web").await;
     world.template("web", debug(more)).await;
-}
-
-/// Attaches to a container with a terminal.
-async fn attach(world: &World, session: &Session, container: &str) -> kube::Result<AttachedProcess> {
-    let pods: Api<Pod> = Api::namespaced(session.identity.client(), &world.ns.name);
-    let params = AttachParams::interactive_tty().container(container);
-    pods.attach(&session.pod, &params).await
 }
 
 async fn enter(world: &World, name: &str, spec: Value) -> (oz_shared::AccessRequest, Session, String) {
@@ -56,7 +31,7 @@ async fn is_attached_to_and_nothing_else_is() {
         let (request, session, container) = enter(world, "r", json!({})).await;
         assert_eq!(session.pod, "web-0");
         let mut process = eventually("alice attaches", LIMIT, || async {
-            attach(world, &session, &container).await.map_err(|e| e.to_string())
+            session.attach(world, &container).await.map_err(|e| e.to_string())
         })
         .await
         .unwrap();

@@ -3,7 +3,7 @@
 use std::process::Child;
 
 use serde_json::{Value, json};
-use support::{Call, Outcome, eventually};
+use support::{Call, Outcome, RUN_LABEL, eventually, run};
 use tempfile::TempDir;
 
 use crate::bodies;
@@ -52,9 +52,53 @@ impl Drop for Altered {
     }
 }
 
+/// Others' admission, in the world's namespace: a policy that mutates each pod that is created there.
+pub(crate) struct Mutating(String);
+
+impl Mutating {
+    /// By this patch, an expression of CEL; waits until pods are as `is` says. Values in it are `dyn()`, each of them:
+    /// the API server dies of others. None where it serves no such policies.
+    pub(crate) async fn pods(world: &World, patch: &str, is: impl Fn(&Value) -> bool) -> Option<Mutating> {
+        let name = format!("{}-mutates", world.ns.name);
+        let meta = json!({"name": name, "labels": {RUN_LABEL: run()}});
+        let policy = json!({"metadata": meta, "spec": {"failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.ns.name}},
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[{patch}]")}}]}});
+        let binding = json!({"metadata": meta, "spec": {"policyName": name}});
+        let served = world.admin.call(Call::get(format!("{ADMISSION}/{}", MUTATING[0]))).await.unwrap();
+        if served.code == 404 {
+            println!("not shown: this API server serves no MutatingAdmissionPolicies (v1, from 1.36 on)");
+            return None;
+        }
+        for (kind, body) in MUTATING.iter().zip([policy, binding]) {
+            world.must(&world.admin, Call::post(format!("{ADMISSION}/{kind}"), body)).await;
+        }
+        let probe = Call::post(world.ns.core("pods"), bodies::pod("probe", "probe")).dry();
+        eventually("the policy mutates", LIMIT, || async {
+            let made = world.admin.call(probe.clone()).await.map_err(|e| e.to_string())?;
+            if is(&made.body) { Ok(()) } else { Err(made.to_string()) }
+        })
+        .await
+        .unwrap();
+        Some(Mutating(name))
+    }
+
+    /// Takes it away.
+    pub(crate) async fn remove(self, world: &World) {
+        for kind in MUTATING.iter().rev() {
+            world.must(&world.admin, Call::delete(format!("{ADMISSION}/{kind}/{}", self.0))).await;
+        }
+    }
+}
+
+const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
+const MUTATING: [&str; 2] = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
+
 /// The path of a binding.
 pub(crate) fn path(binding: &str) -> String {
-    format!("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/{binding}")
+    format!("{ADMISSION}/validatingadmissionpolicybindings/{binding}")
 }
 
 impl World {

@@ -5,8 +5,9 @@ use serde_json::json;
 use support::{Call, Outcome};
 
 use crate::controller::alone;
-use crate::gate::Altered;
+use crate::gate::{Altered, Mutating};
 use crate::lending::message;
+use crate::offers::deployed;
 
 const FOREIGN: &str = "example.org/held";
 
@@ -60,6 +61,43 @@ async fn a_binding_that_stays_lends_nothing() {
         let _open = Altered::relaxed(world, "oz-guard").await;
         world.set_finalizers(&path, json!(null)).await;
         world.until_nothing_left(&request).await;
+    })
+    .await;
+}
+
+/// What admission put on it at its making, whoever put it there takes off.
+#[tokio::test]
+async fn a_copy_that_stays_runs_nothing() {
+    alone("heldcopy", async |world, controllers| {
+        let _controller = controllers.start();
+        deployed(world, &json!({})).await;
+        let Some(planting) = Mutating::pods(
+            world,
+            &format!(r#"JSONPatch{{op: "add", path: "/metadata/finalizers", value: [dyn("{FOREIGN}")]}}"#),
+            |pod| pod["metadata"]["finalizers"][0] == FOREIGN,
+        )
+        .await;
+        let (request, session) = world.used("r", json!({})).await else { return };
+        let path = world.ns.core(&format!("pods/{}", session.pod));
+        assert_eq!(world.look(&path).await.unwrap()["metadata"]["finalizers"], json!([FOREIGN]));
+        let more = Call::merge(&path, json!({"metadata": {"finalizers": [FOREIGN, "example.org/more"]}}));
+        let refused = world.dave.call(more).await.unwrap();
+        assert_eq!(Outcome::of(&refused), Outcome::Policy("oz-guard".into()));
+        session.cut_by(world, world.release(&world.alice, "r")).await;
+        world.until_refused(&session).await;
+        let ended = world.until_ended("r", "Released", "Released").await;
+        let said = message(&ended, READY);
+        assert!(said.contains(&format!("{FOREIGN} keeps it from going")), "{said}");
+        world.until_gone(&crate::lending::grant_path(&request)).await;
+        let there = world.look(&path).await.unwrap();
+        assert!(there["metadata"]["deletionTimestamp"].is_string(), "{}", there["metadata"]);
+        for container in there["status"]["containerStatuses"].as_array().unwrap() {
+            assert!(container["state"]["terminated"].is_object(), "{container}");
+        }
+
+        world.must(&world.dave, Call::merge(&path, json!({"metadata": {"finalizers": null}}))).await;
+        world.until_nothing_left(&request).await;
+        planting.remove(world).await;
     })
     .await;
 }

@@ -1,6 +1,9 @@
 //! SIGKILL before each write of the controller, one after the other: whatever was half done, the next one brings it to
 //! the same end, with no second grant and nothing left over.
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use oz_shared::conditions::APPROVED;
 use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, Grant};
 use serde_json::json;
@@ -8,7 +11,8 @@ use support::{Call, eventually};
 use tokio::sync::Mutex;
 
 use crate::controller::{Controller, Controllers, alone};
-use crate::lending::grant_path;
+use crate::lending::{grant_path, word};
+use crate::lives;
 use crate::witness::{Seen, Witness};
 use crate::world::{LIMIT, World};
 
@@ -16,13 +20,21 @@ use crate::world::{LIMIT, World};
 const MOST_WRITES: u32 = 60;
 
 /// What a request goes through until the controller has nothing more to do with it.
-trait Life {
+pub(crate) trait Life {
+    /// Makes what is lent, and the template [`lives::LENT`].
+    async fn prepare(&self, world: &World);
+
     /// Makes it happen, step by step, while `watch` keeps a controller alive.
     async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest;
+
+    /// How many pods are made for it.
+    fn pods(&self) -> usize {
+        0
+    }
 }
 
 /// A controller that is started again, without faults, once it was killed.
-struct Kept<'a> {
+pub(crate) struct Kept<'a> {
     controllers: &'a Controllers,
     now: Controller,
     killed: bool,
@@ -38,7 +50,7 @@ impl Kept<'_> {
     }
 
     /// Waits for what will be seen soon, whoever has to be started again for it.
-    async fn until<T>(&mut self, what: &str, see: impl AsyncFn() -> Result<T, String>) -> T {
+    pub(crate) async fn until<T>(&mut self, what: &str, see: impl AsyncFn() -> Result<T, String>) -> T {
         let kept = &Mutex::new(self);
         eventually(what, LIMIT, || async {
             kept.lock().await.look();
@@ -49,7 +61,7 @@ impl Kept<'_> {
     }
 
     /// Waits until the request is in this phase; any other final one is the wrong end.
-    async fn until_phase(&mut self, world: &World, name: &str, phase: &str) -> AccessRequest {
+    pub(crate) async fn until_phase(&mut self, world: &World, name: &str, phase: &str) -> AccessRequest {
         self.until(&format!("request {name} is {phase}"), async || {
             let request = world.request(name).await?;
             if request.status.is_some() && request.phase().as_str() == phase {
@@ -59,6 +71,16 @@ impl Kept<'_> {
             Err(format!("{:?}", request.status))
         })
         .await
+    }
+
+    /// Waits until somebody is to decide.
+    pub(crate) async fn until_waiting(&mut self, world: &World, name: &str) {
+        self.until(&format!("request {name} waits for approval"), async || {
+            let request = world.request(name).await?;
+            let reason = word(&request, APPROVED);
+            if reason == "WaitingForApproval" { Ok(()) } else { Err(reason) }
+        })
+        .await;
     }
 
     /// Waits until nothing is left of what was lent.
@@ -75,10 +97,10 @@ impl Kept<'_> {
 }
 
 /// Lives one life for each write, killed before it, until a run is not killed any more.
-async fn killed_at_every_write(subject: &str, approvals: u32, life: &impl Life) {
+async fn killed_at_every_write(subject: &str, life: &impl Life) {
     alone(subject, async |world, controllers| {
-        world.template("web", json!({"approvals": approvals})).await;
-        world.pod("web-0", "web").await;
+        world.template("web", json!({})).await;
+        life.prepare(world).await;
         // Whatever the gate keeps for its own is made, and what others left is tidied.
         let first = controllers.start();
         first.until_ready().await;
@@ -104,10 +126,12 @@ async fn killed_at_every_write(subject: &str, approvals: u32, life: &impl Life) 
 async fn one_life(world: &World, controllers: &Controllers, life: &impl Life, write: u32) -> bool {
     let name = format!("r{write}");
     let grants = Witness::<Grant>::start(world.admin.client()).await;
+    let pods = Witness::<Pod>::start(world.admin.client()).await;
     let now = controllers.start_killed_at(write);
     let mut kept = Kept { controllers, now, killed: false };
     let request = life.live(world, &name, &mut kept).await;
     kept.until_nothing_left(world, &request).await;
+    let grant = request.status.unwrap().grant;
     let uid = request.metadata.uid.unwrap();
     eventually("the end of the grant was seen", LIMIT, || async {
         let gone = |s: &Seen<Grant>| matches!(s, Seen::Gone(g) if g.spec.request.uid == uid);
@@ -118,65 +142,55 @@ async fn one_life(world: &World, controllers: &Controllers, life: &impl Life, wr
     let made =
         grants.seen().iter().filter(|s| matches!(s, Seen::Made(g) if g.spec.request.uid == uid)).count();
     assert_eq!(made, 1, "grants for {name}, killed before write {write}");
+    let is_its = |pod: &Pod| pod.labels().get(GRANT_LABEL) == Some(&grant);
+    let made = pods.seen().iter().filter(|s| matches!(s, Seen::Made(pod) if is_its(pod))).count();
+    assert_eq!(made, life.pods(), "pods for {name}, killed before write {write}");
     let end = world.request(&name).await.unwrap();
     assert!(end.phase().is_final(), "{:?}", end.status);
     kept.killed
 }
 
-/// Asked, lent, used, released, gone.
-struct Automatic;
-
-impl Life for Automatic {
-    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
-        world.ask(name, json!({})).await;
-        lent_and_released(world, name, watch).await
-    }
-}
-
-async fn lent_and_released(world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
-    let request = watch.until_phase(world, name, "Active").await;
-    let session = world.enter(&request).await;
-    world.until_usable(&session).await;
-    world.release(&world.alice, name).await;
-    let request = watch.until_phase(world, name, "Released").await;
-    world.until_refused(&session).await;
-    request
-}
-
-/// Asked, approved by another, and from there as above.
-struct Approved;
-
-impl Life for Approved {
-    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
-        world.ask(name, json!({})).await;
-        watch.until_phase(world, name, "Pending").await;
-        world.decide(&world.bob, name, "Approve").await;
-        lent_and_released(world, name, watch).await
-    }
-}
-
-/// Asked, lent, and left to its time.
-struct LeftToItsTime;
-
-impl Life for LeftToItsTime {
-    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
-        world.ask(name, json!({"duration": "4s"})).await;
-        // It need not have been Active: its time may be over before the next controller is there.
-        watch.until_phase(world, name, "Expired").await
-    }
-}
-
 #[tokio::test]
 async fn in_an_automatic_grants_life() {
-    killed_at_every_write("automatic", 0, &Automatic).await;
+    killed_at_every_write("automatic", &lives::Exec { approvals: 0 }).await;
 }
 
 #[tokio::test]
 async fn in_an_approved_grants_life() {
-    killed_at_every_write("approved", 1, &Approved).await;
+    killed_at_every_write("approved", &lives::Exec { approvals: 1 }).await;
 }
 
 #[tokio::test]
 async fn in_the_life_of_a_grant_that_expires() {
-    killed_at_every_write("expiring", 0, &LeftToItsTime).await;
+    killed_at_every_write("expiring", &lives::LeftToItsTime).await;
+}
+
+#[tokio::test]
+async fn in_a_copys_life() {
+    killed_at_every_write("copy", &lives::Copied).await;
+}
+
+#[tokio::test]
+async fn in_the_life_of_a_copy_that_expires() {
+    killed_at_every_write("copy-left", &lives::CopyLeftToItsTime).await;
+}
+
+#[tokio::test]
+async fn in_a_debugging_containers_life() {
+    killed_at_every_write("debugged", &lives::Debugged).await;
+}
+
+#[tokio::test]
+async fn in_the_life_of_one_whose_pod_is_evicted() {
+    killed_at_every_write("evicted", &lives::Evicted).await;
+}
+
+#[tokio::test]
+async fn in_a_roles_life() {
+    killed_at_every_write("role", &lives::Role).await;
+}
+
+#[tokio::test]
+async fn in_the_life_of_a_role_bound_by_name() {
+    killed_at_every_write("by-name", &lives::RoleByName).await;
 }

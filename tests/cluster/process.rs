@@ -1,10 +1,12 @@
 //! The controller as a process: what it answers, how it ends, and what it does first when it comes back.
 
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use support::eventually;
 
 use crate::controller::alone;
+use crate::offers::deployed;
 use crate::world::LIMIT;
 
 #[tokio::test]
@@ -97,6 +99,39 @@ async fn ends_what_was_deleted_while_it_was_away() {
         world.until_over(&released, &one).await;
         world.until_over(&deleted, &two).await;
         world.until_ended("released", "Released", "Released").await;
+    })
+    .await;
+}
+
+/// Nobody is there at its deadline but its node.
+#[tokio::test]
+async fn a_copy_ends_without_it() {
+    alone("copy-alone", async |world, controllers| {
+        deployed(world, &json!({})).await;
+        let first = controllers.start();
+        let (request, session) = world.used("r", json!({"duration": "12s"})).await;
+        let path = world.ns.core(&format!("pods/{}", session.pod));
+        session.cut_by(world, async { first.kill() }).await;
+        let cut = Timestamp::now();
+        let copy = world.look(&path).await.unwrap();
+        let started: Timestamp = copy["status"]["startTime"].as_str().unwrap().parse().unwrap();
+        let ends =
+            started + SignedDuration::from_secs(copy["spec"]["activeDeadlineSeconds"].as_i64().unwrap());
+        // Stored times are whole seconds: up to one of these is rounding.
+        println!("the stream was cut {:?} after the end of the copy's time", cut.duration_since(ends));
+        assert!(cut >= ends, "it was cut before its time: {cut} {ends}");
+        eventually("the copy's containers are dead", LIMIT, || async {
+            let status = world.look(&path).await?["status"].take();
+            let all = status["containerStatuses"].as_array().into_iter().flatten();
+            let dead = all.into_iter().all(|c| c["state"]["terminated"].is_object());
+            if status["reason"] == "DeadlineExceeded" && dead { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await
+        .unwrap();
+        assert!(world.grant(&request).await.is_ok(), "nobody was there to end it");
+        let _next = controllers.start();
+        world.until_over(&request, &session).await;
+        world.until_ended("r", "Expired", "Expired").await;
     })
     .await;
 }

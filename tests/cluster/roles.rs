@@ -7,53 +7,12 @@ use support::rights::{account, cluster_role};
 use support::{Call, Outcome, eventually, with};
 
 use crate::lending::message;
+use crate::offers::{lends, may_bind, opted_in, role};
 use crate::session::Session;
 use crate::world::{LIMIT, World, scenario};
 
-/// A template that lends this role; `role` goes over that.
-fn lends(kind: &str, name: &str, role: &Value) -> Value {
-    json!({"exec": null, "role": with(json!({"kind": kind, "name": name}), role)})
-}
-
-/// A Role of the namespace with one rule.
-async fn role(world: &World, name: &str, rule: Value) {
-    let role = json!({"metadata": {"name": name}, "rules": [rule]});
-    world.must(&world.admin, Call::post(world.ns.rbac("roles"), role)).await;
-}
-
-/// dave may hand on every Role of the namespace, and the ClusterRole `view`.
-async fn ready(world: &World) {
-    let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "clusterroles"], "verbs": ["bind"]});
-    let name = format!("{}-binds", world.ns.name);
-    cluster_role(&world.admin, &name, json!([rule])).await.unwrap();
-    world.ns.bind("binds", &name, &[support::rights::user("dave")]).await.unwrap();
-    world.until_may(&world.dave, "bind", "rbac.authorization.k8s.io", "roles", true).await.unwrap();
-}
-
-async fn reads(world: &World, session: &Session, what: &str) -> u16 {
-    session.identity.call(Call::get(world.ns.core(what))).await.unwrap().code
-}
-
-async fn until_reads(world: &World, session: &Session, what: &str) {
-    eventually(&format!("{} reads {what}", session.account), LIMIT, || async {
-        match reads(world, session, what).await {
-            200 => Ok(()),
-            code => Err(code.to_string()),
-        }
-    })
-    .await
-    .unwrap();
-}
-
 async fn until_over(world: &World, request: &oz_shared::AccessRequest, session: &Session, what: &str) {
-    eventually(&format!("{} is refused {what}", session.account), LIMIT, || async {
-        match reads(world, session, what).await {
-            401 | 403 => Ok(()),
-            code => Err(code.to_string()),
-        }
-    })
-    .await
-    .unwrap();
+    session.until_reads_not(world, what).await;
     world.until_nothing_left(request).await;
     world.until_token_dead(session).await;
 }
@@ -61,7 +20,7 @@ async fn until_over(world: &World, request: &oz_shared::AccessRequest, session: 
 #[tokio::test]
 async fn a_cluster_role_is_lent_in_the_namespace_alone() {
     scenario("role-view", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         world.template("web", lends("ClusterRole", "view", &json!({}))).await;
         let request = world.lent("r", json!({})).await;
         let status = request.status.clone().unwrap();
@@ -73,8 +32,8 @@ async fn a_cluster_role_is_lent_in_the_namespace_alone() {
         );
         assert!(status.account.starts_with("oz-n-"), "{status:?}");
         let session = world.enter(&request).await;
-        until_reads(world, &session, "configmaps").await;
-        assert_eq!(reads(world, &session, "secrets").await, 403);
+        session.until_reads(world, "configmaps").await;
+        assert_eq!(session.reads(world, "secrets").await, 403);
         let elsewhere =
             session.identity.call(Call::get("/api/v1/namespaces/default/configmaps")).await.unwrap();
         assert_eq!(Outcome::of(&elsewhere), Outcome::Rbac);
@@ -91,13 +50,13 @@ async fn a_cluster_role_is_lent_in_the_namespace_alone() {
 #[tokio::test]
 async fn a_role_ends_with_its_time() {
     scenario("role-expired", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         role(world, "reading", json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}))
             .await;
         world.template("web", lends("Role", "reading", &json!({}))).await;
         let request = world.lent("r", json!({"duration": "8s"})).await;
         let session = world.enter(&request).await;
-        until_reads(world, &session, "configmaps").await;
+        session.until_reads(world, "configmaps").await;
         until_over(world, &request, &session, "configmaps").await;
         world.until_ended("r", "Expired", "Expired").await;
     })
@@ -108,7 +67,7 @@ async fn a_role_ends_with_its_time() {
 #[tokio::test]
 async fn what_makes_lasting_access_is_refused_unless_the_template_allows_it() {
     scenario("lasting", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         let rules = [
             ("everything", json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})),
             ("subresources", json!({"apiGroups": [""], "resources": ["pods/*"], "verbs": ["get"]})),
@@ -141,7 +100,7 @@ async fn what_makes_lasting_access_is_refused_unless_the_template_allows_it() {
 #[tokio::test]
 async fn ends_when_the_role_becomes_another() {
     scenario("role-changed", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         let harmless = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]});
         let harmful = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
         for name in ["widened", "recreated"] {
@@ -155,7 +114,7 @@ async fn ends_when_the_role_becomes_another() {
             json!({"rules": [harmless, {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]});
         world.must(&world.admin, Call::merge(world.ns.rbac("roles/widened"), more)).await;
         let session = world.enter(&widened).await;
-        until_reads(world, &session, "pods").await;
+        session.until_reads(world, "pods").await;
         world
             .must(&world.admin, Call::merge(world.ns.rbac("roles/widened"), json!({"rules": [harmful]})))
             .await;
@@ -173,7 +132,7 @@ async fn ends_when_the_role_becomes_another() {
 #[tokio::test]
 async fn an_aggregated_cluster_role_is_judged_by_what_it_holds() {
     scenario("aggregated", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         let part = format!("{}-part", world.ns.name);
         let whole = format!("{}-whole", world.ns.name);
         let label = json!({format!("aggregate-to/{whole}"): "true"});
@@ -218,7 +177,7 @@ async fn an_aggregated_cluster_role_is_judged_by_what_it_holds() {
 #[tokio::test]
 async fn is_bound_to_the_requester_where_the_namespace_opted_in() {
     scenario("by-name", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         role(world, "reading", json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}))
             .await;
         world.template("web", lends("Role", "reading", &json!({"identity": "Requester"}))).await;
@@ -226,14 +185,7 @@ async fn is_bound_to_the_requester_where_the_namespace_opted_in() {
         let ended = world.until_ended("early", "Failed", "BeyondCeiling").await;
         assert!(message(&ended, READY).contains("has not opted in"), "{:?}", ended.status);
 
-        let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
-        world.ns.bind("bind-requester", "oz-controller-bind-requester", &controller).await.unwrap();
-        let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
-        let as_controller = world.admin.with_token(&as_controller).await.unwrap();
-        world
-            .until_may(&as_controller, "bind-requester", "ozaccess.io", "accesstemplates", true)
-            .await
-            .unwrap();
+        opted_in(world).await;
         world.until_may(&world.alice, "list", "", "configmaps", false).await.unwrap();
         let request = world.lent("r", json!({})).await;
         let status = request.status.clone().unwrap();
@@ -253,16 +205,11 @@ async fn is_bound_to_the_requester_where_the_namespace_opted_in() {
 #[tokio::test]
 async fn one_bound_by_name_goes_though_oz_has_no_rights_there_any_more() {
     scenario("powerless", async |world| {
-        ready(world).await;
+        may_bind(world).await;
         role(world, "reading", json!({"apiGroups": [""], "resources": ["events"], "verbs": ["list"]})).await;
-        let controller = [account(SYSTEM_NAMESPACE, "oz-controller")];
-        world.ns.bind("bind-requester", "oz-controller-bind-requester", &controller).await.unwrap();
+        opted_in(world).await;
         let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
         let as_controller = world.admin.with_token(&as_controller).await.unwrap();
-        world
-            .until_may(&as_controller, "bind-requester", "ozaccess.io", "accesstemplates", true)
-            .await
-            .unwrap();
         world.template("web", lends("Role", "reading", &json!({"identity": "Requester"}))).await;
         let request = world.lent("r", json!({})).await;
         world.until_may(&world.alice, "list", "", "events", true).await.unwrap();

@@ -1,9 +1,12 @@
 //! Using what was lent: a token that its holder mints for himself, and real connections with it.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, bail};
+use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::AttachParams;
+use kube::api::{AttachParams, AttachedProcess};
 use kube::client::UpgradeConnectionError;
 use oz_shared::AccessRequest;
 use oz_shared::names::SESSIONS_NAMESPACE;
@@ -138,6 +141,53 @@ impl Session {
             Some("Success") => Ok(Ran::Output(stdout)),
             _ => bail!("{command:?} failed: {stderr} {status:?}"),
         }
+    }
+
+    /// Attaches to a container with a terminal.
+    pub(crate) async fn attach(&self, world: &World, container: &str) -> kube::Result<AttachedProcess> {
+        let pods: Api<Pod> = Api::namespaced(self.identity.client(), &world.ns.name);
+        pods.attach(&self.pod, &AttachParams::interactive_tty().container(container)).await
+    }
+
+    /// A command that goes on until `act` has it cut; gives how long after that it went on.
+    pub(crate) async fn cut_by(&self, world: &World, act: impl Future<Output = ()>) -> Duration {
+        let pods: Api<Pod> = Api::namespaced(self.identity.client(), &world.ns.name);
+        let params = AttachParams::default().container("main").stdout(true).stderr(false);
+        let mut process = pods.exec(&self.pod, ["sh", "-c", "echo on; sleep 3600"], &params).await.unwrap();
+        let mut out = process.stdout().unwrap();
+        let mut said = [0; 3];
+        out.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"on\n");
+        act.await;
+        let acted = Instant::now();
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(LIMIT, out.read_to_end(&mut rest).map(drop)).await;
+        assert!(ended.is_ok(), "the stream goes on");
+        acted.elapsed()
+    }
+
+    /// The status of listing objects of this kind in the namespace.
+    pub(crate) async fn reads(&self, world: &World, what: &str) -> u16 {
+        self.identity.call(Call::get(world.ns.core(what))).await.unwrap().code
+    }
+
+    /// Waits until it may list them.
+    pub(crate) async fn until_reads(&self, world: &World, what: &str) {
+        self.until_answered(world, what, &[200]).await;
+    }
+
+    /// Waits until it may not any more.
+    pub(crate) async fn until_reads_not(&self, world: &World, what: &str) {
+        self.until_answered(world, what, &[401, 403]).await;
+    }
+
+    async fn until_answered(&self, world: &World, what: &str, codes: &[u16]) {
+        eventually(&format!("{} reads {what}: {codes:?}", self.account), LIMIT, || async {
+            let code = self.reads(world, what).await;
+            if codes.contains(&code) { Ok(()) } else { Err(code.to_string()) }
+        })
+        .await
+        .unwrap();
     }
 
     /// Tries a connection without the upgrade, or reads the log, to hear who refuses it: `how` with its query.

@@ -3,28 +3,41 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, Grant, Phase};
 use serde_json::json;
 use support::eventually;
 
 use crate::controller::alone;
+use crate::killed::Life;
+use crate::lives::{CopyLeftToItsTime, Exec, LENT};
 use crate::witness::{Seen, Witness};
 use crate::world::LIMIT;
 
-const REQUESTS: usize = 50;
-
 #[tokio::test]
 async fn controllers_make_each_grant_once() {
-    alone("two", async |world, controllers| {
-        world.template("web", json!({})).await;
-        world.pod("web-0", "web").await;
+    once("two", 50, &Exec { approvals: 0 }).await;
+}
+
+#[tokio::test]
+async fn controllers_make_each_copy_once() {
+    once("two-copies", 10, &CopyLeftToItsTime).await;
+}
+
+/// So many requests for what a life is lent by.
+async fn once(subject: &str, count: usize, life: &impl Life) {
+    alone(subject, async |world, controllers| {
+        life.prepare(world).await;
         let (one, other) = (controllers.start(), controllers.start());
         one.until_ready().await;
         other.until_ready().await;
         let grants = Witness::<Grant>::start(world.admin.client()).await;
         let requests = Witness::<AccessRequest>::start(world.admin.client()).await;
-        let names: Vec<String> = (0..REQUESTS).map(|n| format!("r{n}")).collect();
-        join_all(names.iter().map(|name| world.ask(name, json!({})))).await;
+        let pods = Witness::<Pod>::start(world.admin.client()).await;
+        let names: Vec<String> = (0..count).map(|n| format!("r{n}")).collect();
+        join_all(names.iter().map(|name| world.ask(name, json!({"template": LENT})))).await;
         let lent = join_all(names.iter().map(|name| world.until_phase(name, "Active"))).await;
         join_all(names.iter().map(|name| world.release(&world.alice, name))).await;
         join_all(names.iter().map(|name| world.until_ended(name, "Released", "Released"))).await;
@@ -37,7 +50,7 @@ async fn controllers_make_each_grant_once() {
                 .iter()
                 .filter(|s| matches!(s, Seen::Gone(g) if g.spec.request.namespace == world.ns.name))
                 .count();
-            if gone >= REQUESTS { Ok(()) } else { Err(gone) }
+            if gone >= count { Ok(()) } else { Err(gone) }
         })
         .await
         .unwrap();
@@ -50,8 +63,12 @@ async fn controllers_make_each_grant_once() {
                 *made.entry(grant.spec.request.uid).or_default() += 1;
             }
         }
-        assert_eq!(made.len(), REQUESTS);
+        assert_eq!(made.len(), count);
         assert!(made.values().all(|count| *count == 1), "{made:?}");
+        let ours: Vec<&str> = lent.iter().map(|r| r.status.as_ref().unwrap().grant.as_str()).collect();
+        let is_ours = |pod: &Pod| pod.labels().get(GRANT_LABEL).is_some_and(|g| ours.contains(&g.as_str()));
+        let made = pods.seen().iter().filter(|s| matches!(s, Seen::Made(pod) if is_ours(pod))).count();
+        assert_eq!(made, count * life.pods());
 
         let mut phases: BTreeMap<String, Vec<Phase>> = BTreeMap::new();
         for seen in requests.seen() {

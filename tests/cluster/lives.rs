@@ -1,0 +1,224 @@
+//! The lives that a request can have, for those who watch over them.
+
+use oz_shared::AccessRequest;
+use serde_json::{Value, json};
+use support::eventually;
+
+use crate::killed::{Kept, Life};
+use crate::offers::{debug, lends, make, may_bind, may_debug, opted_in, role, shell_of};
+use crate::world::{LIMIT, World};
+use crate::{bodies, session::Session};
+
+/// The template that a life's request names.
+pub(crate) const LENT: &str = "lent";
+
+async fn ask(world: &World, name: &str, more: Value) {
+    world.ask(name, bodies::with(json!({"template": LENT}), &more)).await;
+}
+
+/// From the release on.
+async fn released(world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+    world.release(&world.alice, name).await;
+    watch.until_phase(world, name, "Released").await
+}
+
+/// It becomes active, commands run, it is released, and no command runs any more.
+async fn run_and_released(world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+    let request = watch.until_phase(world, name, "Active").await;
+    let session = world.enter(&request).await;
+    world.until_usable(&session).await;
+    let request = released(world, name, watch).await;
+    world.until_refused(&session).await;
+    request
+}
+
+/// It becomes active, and is entered.
+async fn entered(world: &World, name: &str, watch: &mut Kept<'_>) -> Session {
+    let request = watch.until_phase(world, name, "Active").await;
+    world.enter(&request).await
+}
+
+/// Commands in a live pod: asked, approved where somebody must, lent, used, released, gone.
+pub(crate) struct Exec {
+    pub(crate) approvals: u32,
+}
+
+impl Life for Exec {
+    async fn prepare(&self, world: &World) {
+        world.pod("web-0", "web").await;
+        world.template(LENT, json!({"approvals": self.approvals})).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        ask(world, name, json!({})).await;
+        if self.approvals > 0 {
+            watch.until_waiting(world, name).await;
+            world.decide(&world.bob, name, "Approve").await;
+        }
+        run_and_released(world, name, watch).await
+    }
+}
+
+/// The same, asked, lent, and left to its time.
+pub(crate) struct LeftToItsTime;
+
+impl Life for LeftToItsTime {
+    async fn prepare(&self, world: &World) {
+        Exec { approvals: 0 }.prepare(world).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        ask(world, name, json!({"duration": "4s"})).await;
+        // It need not have been Active: its time may be over before the next controller is there.
+        watch.until_phase(world, name, "Expired").await
+    }
+}
+
+/// A shell in a copy: asked, approved, lent, used, released, gone.
+pub(crate) struct Copied;
+
+impl Life for Copied {
+    async fn prepare(&self, world: &World) {
+        make(world, "apps/v1", bodies::workload("Deployment", "api")).await;
+        let copies = shell_of("Deployment", "api", &json!({}));
+        world.template(LENT, bodies::with(copies, &json!({"approvals": 1}))).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        ask(world, name, json!({})).await;
+        watch.until_waiting(world, name).await;
+        world.decide(&world.bob, name, "Approve").await;
+        run_and_released(world, name, watch).await
+    }
+
+    fn pods(&self) -> usize {
+        1
+    }
+}
+
+/// The same, lent without approval and left to its time.
+pub(crate) struct CopyLeftToItsTime;
+
+impl Life for CopyLeftToItsTime {
+    async fn prepare(&self, world: &World) {
+        make(world, "apps/v1", bodies::workload("Deployment", "api")).await;
+        world.template(LENT, shell_of("Deployment", "api", &json!({}))).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        ask(world, name, json!({"duration": "4s"})).await;
+        watch.until_phase(world, name, "Expired").await
+    }
+
+    fn pods(&self) -> usize {
+        1
+    }
+}
+
+/// A debugging container: asked, lent, attached to, released. The pod keeps it.
+pub(crate) struct Debugged;
+
+impl Life for Debugged {
+    async fn prepare(&self, world: &World) {
+        may_debug(world).await;
+        world.pod("web-0", "web").await;
+        world.template(LENT, debug(&json!({}))).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        let before = added(world, "web-0").await;
+        ask(world, name, json!({})).await;
+        let request = attached_and_released(world, name, watch).await;
+        let mut after = added(world, "web-0").await;
+        let container = request.status.as_ref().unwrap().container.as_str();
+        assert_eq!(after.pop().as_deref(), Some(container), "the container that was lent");
+        assert_eq!(after, before, "no other container");
+        request
+    }
+}
+
+/// The same, in a pod that is evicted in the end.
+pub(crate) struct Evicted;
+
+impl Life for Evicted {
+    async fn prepare(&self, world: &World) {
+        may_debug(world).await;
+        world.template(LENT, debug(&json!({"onEnd": "Evict"}))).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        world.pod(name, "web").await;
+        ask(world, name, json!({"pod": name})).await;
+        let request = attached_and_released(world, name, watch).await;
+        world.until_gone(&world.ns.core(&format!("pods/{name}"))).await;
+        request
+    }
+}
+
+/// The ephemeral containers of a pod, by name.
+async fn added(world: &World, pod: &str) -> Vec<String> {
+    let pod = world.look(&world.ns.core(&format!("pods/{pod}"))).await.unwrap();
+    let containers = pod["spec"]["ephemeralContainers"].as_array().into_iter().flatten();
+    containers.filter_map(|c| c["name"].as_str()).map(str::to_owned).collect()
+}
+
+async fn attached_and_released(world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+    let request = watch.until_phase(world, name, "Active").await;
+    let session = world.enter(&request).await;
+    let container = request.status.as_ref().unwrap().container.clone();
+    let attached = eventually("alice attaches", LIMIT, || async {
+        session.attach(world, &container).await.map_err(|e| e.to_string())
+    });
+    drop(attached.await.unwrap());
+    let request = released(world, name, watch).await;
+    world.until_refused(&session).await;
+    request
+}
+
+/// A role: asked, lent, used, released, gone.
+pub(crate) struct Role;
+
+impl Life for Role {
+    async fn prepare(&self, world: &World) {
+        reading(world, &json!({})).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        ask(world, name, json!({})).await;
+        let session = entered(world, name, watch).await;
+        session.until_reads(world, READ).await;
+        let request = released(world, name, watch).await;
+        session.until_reads_not(world, READ).await;
+        request
+    }
+}
+
+/// The same, bound to the requester's own name.
+pub(crate) struct RoleByName;
+
+impl Life for RoleByName {
+    async fn prepare(&self, world: &World) {
+        opted_in(world).await;
+        reading(world, &json!({"identity": "Requester"})).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
+        world.until_may(&world.alice, "list", "", READ, false).await.unwrap();
+        ask(world, name, json!({})).await;
+        watch.until_phase(world, name, "Active").await;
+        world.until_may(&world.alice, "list", "", READ, true).await.unwrap();
+        let request = released(world, name, watch).await;
+        world.until_may(&world.alice, "list", "", READ, false).await.unwrap();
+        request
+    }
+}
+
+/// What the lent role lets its holder list.
+const READ: &str = "configmaps";
+
+/// A Role of the namespace, and the template that lends it; `more` goes over its terms.
+async fn reading(world: &World, more: &Value) {
+    may_bind(world).await;
+    role(world, "reading", json!({"apiGroups": [""], "resources": [READ], "verbs": ["list"]})).await;
+    world.template(LENT, lends("Role", "reading", more)).await;
+}
