@@ -296,7 +296,7 @@ pub fn offer(
         ));
     }
     if !shell.patches.is_empty() {
-        words.push(format!("the template patches the copy by {} operations", shell.patches.len()));
+        words.push(format!("the template patches the copy ({} operations)", shell.patches.len()));
     }
     if !uncovered.is_empty() {
         let policies = some_of(uncovered);

@@ -76,8 +76,11 @@ async fn a_copy_that_stays_runs_nothing() {
             &format!(r#"JSONPatch{{op: "add", path: "/metadata/finalizers", value: [dyn("{FOREIGN}")]}}"#),
             |pod| pod["metadata"]["finalizers"][0] == FOREIGN,
         )
-        .await;
-        let (request, session) = world.used("r", json!({})).await else { return };
+        .await
+        else {
+            return;
+        };
+        let (request, session) = world.used("r", json!({})).await;
         let path = world.ns.core(&format!("pods/{}", session.pod));
         assert_eq!(world.look(&path).await.unwrap()["metadata"]["finalizers"], json!([FOREIGN]));
         let more = Call::merge(&path, json!({"metadata": {"finalizers": [FOREIGN, "example.org/more"]}}));

@@ -288,7 +288,7 @@ fn what_reaches_beyond_the_copy_is_said() {
         "SYS_ADMIN",
         "Secrets, and whoever reads one keeps it: all, s",
         "claims: other",
-        "by 6 operations",
+        "(6 operations)",
     ] {
         assert!(words.contains(said), "{said}: {words}");
     }
