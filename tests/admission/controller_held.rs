@@ -428,7 +428,7 @@ async fn controller_makes_copies() {
     let at_once = with(named("at-once"), &json!({"spec": {"terminationGracePeriodSeconds": 0}}));
     t.case("a copy that ends at once", Allowed, "ctl", make(at_once)).await;
     let two = json!({"metadata": {"ownerReferences": [dangling_owner()[0], owner]}});
-    t.case("a copy of two owners", Allowed, "ctl", make(with(named("two"), &two))).await;
+    t.case("a copy of two owners", CONTROLLER, "ctl", make(with(named("two"), &two))).await;
 
     let path = format!("{pods}/copy");
     t.case(
