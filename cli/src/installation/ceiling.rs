@@ -82,6 +82,6 @@ mod tests {
             rule(&["x"], &["bind", "get"]),
         ]);
         assert_eq!(named, ["view", "edit"]);
-        assert_eq!((rest.len(), lasting(&rest).len()), (2, 2));
+        assert_eq!((rest.len(), lasting(&rest).len()), (2, 1));
     }
 }

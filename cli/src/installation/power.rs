@@ -24,69 +24,20 @@ fn line(rule: &PolicyRule) -> String {
     format!("{} {}{named}", rule.verbs.join(", "), whats.join(", "))
 }
 
-/// Verbs that make or change something.
-const WRITES: [&str; 3] = ["create", "update", "patch"];
-/// What runs pods for whoever writes it.
-const WORKLOADS: [&str; 9] = [
-    "pods",
-    "replicationcontrollers",
-    "podtemplates",
-    "deployments",
-    "replicasets",
-    "statefulsets",
-    "daemonsets",
-    "jobs",
-    "cronjobs",
-];
-/// What says who may do what.
-const RBAC: [&str; 4] = ["roles", "rolebindings", "clusterroles", "clusterrolebindings"];
-
-/// What of these rules gives more than the time it is lent for; empty where nothing does.
+/// What of these rules gives more than the time it is lent for, as the controller judges the roles that it lends; empty
+/// where nothing does. The connections that Oz lends are left out: one by one, each for a named pod, and a policy asks.
 pub(crate) fn lasting(rules: &[PolicyRule]) -> Vec<String> {
-    let mut found: Vec<String> = rules.iter().flat_map(lasting_in).collect();
-    found.sort();
-    found.dedup();
-    found
+    let others: Vec<PolicyRule> = rules.iter().filter(|rule| !is_by_name(rule)).cloned().collect();
+    oz_shared::lasting::lasting(&others)
 }
 
-fn lasting_in(rule: &PolicyRule) -> Vec<String> {
-    let has = |list: &Option<Vec<String>>, what: &str| list.iter().flatten().any(|x| x == what);
-    let verb = |verbs: &[&str]| rule.verbs.iter().any(|v| verbs.contains(&v.as_str()));
-    let mut found = Vec::new();
-    if rule.verbs.iter().any(|v| v == "*") || has(&rule.api_groups, "*") || has(&rule.resources, "*") {
-        found.push(format!("a wildcard: {}", line(rule)));
-    }
-    if verb(&["impersonate", "escalate", "bind"]) {
-        found.push(format!("acting or granting beyond one's own rights: {}", line(rule)));
-    }
-    for resource in rule.resources.iter().flatten() {
-        let why = match resource.as_str() {
-            "secrets" => "Secrets hold tokens and passwords",
-            "serviceaccounts/token" if verb(&["create"]) => "tokens of other accounts",
-            "nodes/proxy" => "everything on a node, past the API server",
-            "pods/ephemeralcontainers" if verb(&["update", "patch"]) => {
-                "containers that stay, with any Secret in them"
-            }
-            "certificatesigningrequests" | "certificatesigningrequests/approval" | "signers" => {
-                "certificates that cannot be revoked"
-            }
-            "validatingadmissionpolicies"
-            | "validatingadmissionpolicybindings"
-            | "mutatingadmissionpolicies"
-            | "mutatingadmissionpolicybindings"
-            | "validatingwebhookconfigurations"
-            | "mutatingwebhookconfigurations"
-                if verb(&WRITES) || verb(&["delete"]) =>
-            {
-                "the gate itself"
-            }
-            r if RBAC.contains(&r) && verb(&WRITES) => "rights of one's own making",
-            r if WORKLOADS.contains(&r) && verb(&WRITES) => "pods that run on, with any Secret in them",
-            _ => continue,
-        };
-        found.push(format!("{why}: {} {resource}", rule.verbs.join(", ")));
-    }
-    found
+fn is_by_name(rule: &PolicyRule) -> bool {
+    let only = |list: &Option<Vec<String>>, allowed: &[&str]| {
+        list.as_ref().is_some_and(|list| list.iter().all(|x| allowed.contains(&x.as_str())))
+    };
+    (only(&rule.api_groups, &[""])
+        && only(&rule.resources, &["pods/exec", "pods/attach", "pods/portforward"]))
+        || (only(&rule.api_groups, &[oz_shared::GROUP]) && only(&rule.resources, &["connections"]))
 }
 
 #[cfg(test)]
@@ -111,29 +62,18 @@ mod tests {
     }
 
     #[test]
-    fn each_lasting_power_is_found() {
-        for (group, resource, verb) in [
-            ("", "secrets", "get"),
-            ("", "pods", "create"),
-            ("apps", "deployments", "patch"),
-            ("batch", "cronjobs", "update"),
-            ("rbac.authorization.k8s.io", "rolebindings", "create"),
-            ("", "serviceaccounts/token", "create"),
-            ("", "serviceaccounts", "impersonate"),
-            ("", "nodes/proxy", "get"),
-            ("", "pods/ephemeralcontainers", "patch"),
-            ("*", "pods", "get"),
-            ("", "*", "get"),
-            ("", "configmaps", "*"),
-            ("rbac.authorization.k8s.io", "roles", "escalate"),
-            ("certificates.k8s.io", "certificatesigningrequests", "create"),
+    fn the_connections_that_are_lent_by_name_are_left_out_alone() {
+        let lent = rules(json!([
+            {"apiGroups": [""], "resources": ["pods/exec", "pods/attach", "pods/portforward"], "verbs": ["get", "create"]},
+            {"apiGroups": ["ozaccess.io"], "resources": ["connections"], "verbs": ["exec", "attach", "portforward"]},
+        ]));
+        assert_eq!(lasting(&lent), [""; 0]);
+        for more in [
+            json!([{"apiGroups": [""], "resources": ["pods/exec", "pods/proxy"], "verbs": ["get"]}]),
+            json!([{"apiGroups": ["ozaccess.io"], "resources": ["connections", "sessions"], "verbs": ["mint"]}]),
+            json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]),
         ] {
-            let rule = rules(json!([{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]));
-            assert_eq!(lasting(&rule).len(), 1, "{verb} {resource}: {:?}", lasting(&rule));
+            assert!(!lasting(&rules(more.clone())).is_empty(), "{more}");
         }
-        let harmless = rules(
-            json!([{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "delete"]}]),
-        );
-        assert_eq!(lasting(&harmless), [""; 0]);
     }
 }
