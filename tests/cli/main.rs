@@ -42,6 +42,7 @@ mod hostile;
 mod interrupted;
 mod kubeconfig;
 mod left;
+mod migrated;
 mod offers;
 mod output;
 mod plugin;
