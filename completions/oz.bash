@@ -612,7 +612,7 @@ _oz() {
             return 0
             ;;
         oz__subcmd__install)
-            opts="-o -n -h --image --audience --replicas --dry-run --output --timeout --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-o -n -h --image --audience --replicas --fill-requester --dry-run --output --timeout --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

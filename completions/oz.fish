@@ -278,6 +278,7 @@ complete -c oz -n "__fish_oz_using_subcommand install" -l as -d 'Act as this use
 complete -c oz -n "__fish_oz_using_subcommand install" -l as-group -d 'Act in this group; may be repeated' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l fill-requester -d 'Also fill in who asks, for those who ask with kubectl alone (Kubernetes 1.36 or newer). Stays until `kubectl delete -k manifests/admission-fill`'
 complete -c oz -n "__fish_oz_using_subcommand install" -l dry-run -d 'Print what would be applied, in this order, and change nothing'
 complete -c oz -n "__fish_oz_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand uninstall" -l timeout -d 'How long all of it may take' -r

@@ -366,6 +366,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
             [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
             [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
+            [CompletionResult]::new('--fill-requester', '--fill-requester', [CompletionResultType]::ParameterName, 'Also fill in who asks, for those who ask with kubectl alone (Kubernetes 1.36 or newer). Stays until `kubectl delete -k manifests/admission-fill`')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Print what would be applied, in this order, and change nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -35,6 +35,7 @@ mod codes;
 mod copies;
 mod debugging;
 mod deciding;
+mod filled;
 mod full_screen;
 mod handed;
 mod help;
