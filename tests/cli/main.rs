@@ -47,6 +47,7 @@ mod migrated;
 mod offers;
 mod output;
 mod plugin;
+mod recipes;
 mod roles;
 mod shell;
 mod streams;
