@@ -46,6 +46,9 @@ _oz() {
             oz,kubeconfig)
                 cmd="oz__subcmd__kubeconfig"
                 ;;
+            oz,migrate)
+                cmd="oz__subcmd__migrate"
+                ;;
             oz,pending)
                 cmd="oz__subcmd__pending"
                 ;;
@@ -85,6 +88,9 @@ _oz() {
             oz__subcmd__kubeconfig,update)
                 cmd="oz__subcmd__kubeconfig__subcmd__update"
                 ;;
+            oz__subcmd__migrate,oz)
+                cmd="oz__subcmd__migrate__subcmd__oz"
+                ;;
             *)
                 ;;
         esac
@@ -92,7 +98,7 @@ _oz() {
 
     case "${cmd}" in
         oz)
-            opts="-n -h -V --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help --version access-request templates requests pending grants describe approve deny release revoke shell kubeconfig token install uninstall enable check completion version"
+            opts="-n -h -V --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help --version access-request templates requests pending grants describe approve deny release revoke shell kubeconfig token install uninstall enable check migrate completion version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -606,7 +612,7 @@ _oz() {
             return 0
             ;;
         oz__subcmd__install)
-            opts="-o -n -h --image --audience --replicas --dry-run --output --timeout --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-o -n -h --image --audience --replicas --fill-requester --dry-run --output --timeout --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -865,6 +871,98 @@ _oz() {
             ;;
         oz__subcmd__kubeconfig__subcmd__update)
             opts="-A -n -h --all-namespaces --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-uid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --request-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oz__subcmd__migrate)
+            opts="-n -h --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help oz"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-uid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --request-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oz__subcmd__migrate__subcmd__oz)
+            opts="-n -h --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

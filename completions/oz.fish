@@ -50,6 +50,7 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on th
 complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
 complete -c oz -n "__fish_oz_needs_command" -f -a "check" -d 'See whether Oz is whole, in force and working, and what it could hand out'
+complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates'
 complete -c oz -n "__fish_oz_needs_command" -f -a "completion" -d 'Print the completion script for a shell'
 complete -c oz -n "__fish_oz_needs_command" -f -a "version" -d 'Print the version of this program'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l pod -d 'The pod that is meant, instead of a ready one' -r
@@ -277,6 +278,7 @@ complete -c oz -n "__fish_oz_using_subcommand install" -l as -d 'Act as this use
 complete -c oz -n "__fish_oz_using_subcommand install" -l as-group -d 'Act in this group; may be repeated' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand install" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand install" -l fill-requester -d 'Also fill in who asks, for those who ask with kubectl alone (Kubernetes 1.36 or newer). Stays until `kubectl delete -k manifests/admission-fill`'
 complete -c oz -n "__fish_oz_using_subcommand install" -l dry-run -d 'Print what would be applied, in this order, and change nothing'
 complete -c oz -n "__fish_oz_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand uninstall" -l timeout -d 'How long all of it may take' -r
@@ -316,6 +318,23 @@ complete -c oz -n "__fish_oz_using_subcommand check" -l as-group -d 'Act in this
 complete -c oz -n "__fish_oz_using_subcommand check" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -f -a "oz" -d 'From the Go tool "Oz" (crds.wizardofoz.co): PodAccessTemplate and ExecAccessTemplate'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand completion" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -l kubeconfig -d 'The kubeconfig file' -r -F

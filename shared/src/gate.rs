@@ -111,8 +111,12 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
     // Where a deletion has a body, its query does not count.
     let deletion = json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]});
     let label = json!({"metadata": {"labels": {"gate-probe": "must-be-refused"}}});
+    // Where the requester is filled in (manifests/admission-fill) it is forged in vain: released it may not be either.
+    let mut forged = request("gate-probe-forged", &somebody, "1m");
+    forged["spec"]["released"] = json!(true);
+    forged["spec"]["releasedBy"] = json!("somebody-else");
     vec![
-        Probe::new("oz-request-create", "POST", &requests, &request("gate-probe-forged", &somebody, "1m")),
+        Probe::new("oz-request-create", "POST", &requests, &forged),
         Probe::new("oz-request-template", "POST", &requests, &request("gate-probe-long", me, "2m")),
         Probe::new("oz-request-update", "PATCH", &kept, &label).by_controller(),
         Probe::new("oz-request-delete", "DELETE", &kept, &deletion).by_controller(),

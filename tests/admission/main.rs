@@ -18,6 +18,7 @@ mod connections;
 mod controller_held;
 mod create;
 mod decide;
+mod filled;
 mod grants;
 mod guard;
 mod lending;

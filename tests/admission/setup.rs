@@ -112,6 +112,7 @@ fn afterwards(lab: &Lab, replicas: i64) -> Afterwards {
             "--wait=false",
             "--ignore-not-found",
         ]))
+        .then(kubectl(&["delete", support::filling::KINDS, "-l", &ours, "--wait=false"]))
         .then(kubectl(
             &[
                 &sessions[..],

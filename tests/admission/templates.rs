@@ -27,7 +27,11 @@ async fn the_examples_are_templates() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples");
     let mut kinds = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         for document in serde_yaml::Deserializer::from_str(&text) {
             let object = Value::deserialize(document).unwrap();
             if object["kind"] == "AccessTemplate" {

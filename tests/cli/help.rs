@@ -6,7 +6,7 @@ use crate::home::program;
 use crate::running::{Running, Said};
 
 /// Those that contain commands, instead of doing something.
-const GROUPS: [&str; 1] = ["kubeconfig"];
+const GROUPS: [&str; 2] = ["kubeconfig", "migrate"];
 
 fn oz(args: &[&str]) -> Said {
     let mut command = Command::new(program());

@@ -192,20 +192,10 @@ impl World {
 
 fn cleaner(lab: &Lab) -> Result<Child> {
     let label = format!("{RUN_LABEL}={}", run());
-    kubectl(
-        lab,
-        &[
-            "delete",
-            "namespaces,clusterrolebindings,clusterroles,persistentvolumes",
-            "-l",
-            &label,
-            "--wait=false",
-            "-o",
-            "name",
-        ],
-    )
-    .arm()
-    .context("failed to prepare the cleaning")
+    let delete = |kinds: &'static str| ["delete", kinds, "-l", &label, "--wait=false", "-o", "name"];
+    let all = kubectl(lab, &delete("namespaces,clusterrolebindings,clusterroles,persistentvolumes"));
+    // These kinds are not served everywhere.
+    also_kubectl(all, lab, &delete(support::filling::KINDS)).arm().context("failed to prepare the cleaning")
 }
 
 /// A command of kubectl's as the administrator, for afterwards.

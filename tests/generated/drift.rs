@@ -14,3 +14,13 @@ fn generated_files_are_current() {
         );
     }
 }
+
+#[test]
+fn no_page_is_of_a_command_that_is_gone() {
+    let generated = files::generated().unwrap();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(files::MANUAL);
+    for page in std::fs::read_dir(folder).unwrap() {
+        let page = page.unwrap().path();
+        assert!(generated.iter().any(|(path, _)| *path == page), "{} is of no command", page.display());
+    }
+}

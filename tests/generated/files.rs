@@ -15,5 +15,21 @@ pub(crate) fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
     for (name, script) in oz::completions() {
         files.push((root.join("completions").join(name), script));
     }
+    let mut command = oz::command();
+    command.build();
+    pages(&command, &root.join(MANUAL), &mut files)?;
     Ok(files)
+}
+
+/// Where the manual pages are, which nothing but this makes.
+pub(crate) const MANUAL: &str = "completions/man";
+
+/// The manual page of a command, and those of the commands below it.
+fn pages(command: &clap::Command, folder: &Path, files: &mut Vec<(PathBuf, String)>) -> anyhow::Result<()> {
+    let page =
+        clap_mangen::Man::new(command.clone()).manual("Oz").source(concat!("oz ", env!("CARGO_PKG_VERSION")));
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    files.push((folder.join(page.get_filename()), String::from_utf8(text)?));
+    command.get_subcommands().try_for_each(|below| pages(below, folder, files))
 }

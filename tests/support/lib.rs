@@ -4,6 +4,7 @@
 //! No test lives here, and nothing here knows what Oz should do.
 
 pub mod afterwards;
+pub mod filling;
 pub mod http;
 pub mod identity;
 pub mod lab;

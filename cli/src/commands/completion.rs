@@ -28,7 +28,10 @@ Examples:
   source <(oz completion bash)                    in ~/.bashrc
   source <(oz completion zsh)                     in ~/.zshrc
   oz completion fish > ~/.config/fish/completions/oz.fish
-  oz completion bash --static                     a script that never asks the cluster";
+  oz completion bash --static                     a script that never asks the cluster
+
+For `kubectl oz` put completions/kubectl_complete-oz of the source on the PATH, beside kubectl-oz: kubectl asks it. The
+manual pages are in completions/man: man -l completions/man/oz.1";
 
 /// Print the completion script for a shell
 #[derive(Debug, clap::Args)]

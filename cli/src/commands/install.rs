@@ -15,7 +15,7 @@ use crate::exit;
 use crate::installation::{
     self, Answer, CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, OLDEST, Part, Right, Standing, name_of,
 };
-use crate::kube::{Cluster, Fault};
+use crate::kube::Cluster;
 
 /// Between two looks at what takes effect by itself.
 const LOOK: Duration = Duration::from_millis(300);
@@ -25,6 +25,7 @@ const GATE: Duration = Duration::from_secs(60);
 const EXAMPLES: &str = "\
 Examples:
   oz install --image registry.example/oz-controller:0.1.0
+  oz install --fill-requester                 kubectl create -f request.yaml need not say who asks
   oz install                                  again, after an update of this program; keeps the image
   oz install --dry-run -o yaml > oz.yaml      for a pipeline of your own";
 
@@ -41,6 +42,10 @@ pub(crate) struct Args {
     /// How many controllers run; one works. Default: as many as are installed, or 2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     replicas: Option<u32>,
+    /// Also fill in who asks, for those who ask with kubectl alone (Kubernetes 1.36 or newer). Stays until
+    /// `kubectl delete -k manifests/admission-fill`
+    #[arg(long)]
+    fill_requester: bool,
     /// Print what would be applied, in this order, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -84,8 +89,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         )
         .hint(format!("Oz needs Kubernetes {}.{} or newer", OLDEST.0, OLDEST.1)));
     }
-    let mut choices =
-        Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
+    let mut choices = choices(&args);
+    if choices.fill {
+        installation::can_fill(&cluster).await?;
+    }
     permitted(&cluster, &installation::objects(&choices)?).await?;
     not_someone_else_s(&cluster).await?;
     keep(app, &cluster, &mut choices).await?;
@@ -107,6 +114,9 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
 
     apply(app, &cluster, "the controller", Part::Controller, &objects).await?;
     let deployment = installation::available(app, &cluster, deadline).await?;
+    if choices.fill {
+        apply(app, &cluster, "the policy that fills in who asks", Part::Fill, &objects).await?;
+    }
     let (policies, bindings) = whole(&cluster, &objects).await?;
     let asked = installation::of_kind("ValidatingAdmissionPolicy").len() - unasked;
     app.printer.say(&format!(
@@ -119,6 +129,15 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let repeat = app.settings.repeat();
     app.printer.say(&format!("Next: oz enable NAMESPACE{repeat}, for each in which Oz may lend; oz check{repeat} looks at everything."));
     Ok(exit::DONE)
+}
+
+fn choices(args: &Args) -> Choices {
+    Choices {
+        audiences: args.audience.clone(),
+        image: args.image.clone(),
+        replicas: args.replicas,
+        fill: args.fill_requester,
+    }
 }
 
 /// Says all missing rights at once, before anything is changed.
@@ -177,13 +196,19 @@ async fn not_someone_else_s(cluster: &Cluster) -> Result<(), Error> {
 }
 
 /// What was chosen at an earlier install stays, unless it is chosen anew.
-async fn keep(app: &App, cluster: &Cluster, choices: &mut Choices) -> Result<(), Fault> {
+async fn keep(app: &App, cluster: &Cluster, choices: &mut Choices) -> Result<(), Error> {
+    match installation::is_filled(cluster).await {
+        Ok(there) => choices.fill |= there,
+        // Who may not see such policies leaves them as they are.
+        Err(error) if error.code == exit::DENIED => {}
+        Err(error) => return Err(error),
+    }
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let installed = match cluster.call("read the Deployment", deployments.get_opt(CONTROLLER_NAME)).await {
         Ok(Some(installed)) => installed,
         Ok(None) => return Ok(()),
         Err(fault) if fault.code() == Some(403) => return Ok(()),
-        Err(fault) => return Err(fault),
+        Err(fault) => return Err(fault.into()),
     };
     let image = installation::image(&installed);
     if choices.image.is_none() && image != installation::default_image() {
@@ -297,8 +322,7 @@ async fn whole(cluster: &Cluster, objects: &[(Part, Value)]) -> Result<(usize, u
 
 /// Prints all, with what the cluster would have filled in where it can be asked.
 async fn dry_run(args: &Args, app: &App) -> Result<u8, Error> {
-    let mut choices =
-        Choices { audiences: args.audience.clone(), image: args.image.clone(), replicas: args.replicas };
+    let mut choices = choices(args);
     if choices.audiences.is_empty() || choices.image.is_none() {
         match ask_cluster(app, &mut choices).await {
             Ok(()) => {}

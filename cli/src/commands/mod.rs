@@ -12,6 +12,7 @@ mod grants;
 mod install;
 mod kubeconfig;
 mod list;
+mod migrate;
 mod pending;
 mod release;
 mod requests;
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Uninstall(uninstall::Args),
     Enable(enable::Args),
     Check(check::Args),
+    Migrate(migrate::Args),
     Completion(completion::Args),
     Version(version::Args),
 }
@@ -113,6 +115,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
         Command::Uninstall(args) => app.block_on(uninstall::run(args, app)),
         Command::Enable(args) => app.block_on(enable::run(args, app)),
         Command::Check(args) => app.block_on(check::run(args, app)),
+        Command::Migrate(args) => migrate::run(&args, app),
         Command::Completion(args) => completion::run(&args, app),
         Command::Version(args) => version::run(&args, app),
     }

@@ -51,8 +51,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let deadline = Instant::now() + args.timeout;
     let cluster = app.cluster().await?;
+    let choices = Choices { fill: installation::is_filled(&cluster).await?, ..Choices::default() };
     let objects: Vec<Value> =
-        installation::objects(&Choices::default())?.into_iter().map(|(_, object)| object).collect();
+        installation::objects(&choices)?.into_iter().map(|(_, object)| object).collect();
     permitted(&cluster, &objects).await?;
     if !is_there(&cluster, &objects).await? {
         app.printer.say("Oz is not installed on this cluster.");
@@ -74,6 +75,8 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     remove(&cluster, &objects, &["ClusterRoleBinding", "ClusterRole"], deadline).await?;
     let theirs = left_by_others(&cluster).await;
     remove_namespaces(app, &cluster, &objects, deadline).await?;
+    let filling = ["MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"];
+    remove(&cluster, &objects, &filling, deadline).await?;
     if !args.keep_crds {
         app.printer.say("Removing the kinds …");
         remove(&cluster, &objects, &["CustomResourceDefinition"], deadline).await?;

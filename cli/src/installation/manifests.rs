@@ -25,6 +25,8 @@ const FILES: [(Part, &str, &str); 14] = [
 ];
 /// Last, because it works only behind the gate.
 const CONTROLLER: &str = include_str!("../../../manifests/controller/controller.yaml");
+/// Nothing rests on it, so it comes after all.
+const FILL: &str = include_str!("../../../manifests/admission-fill/requester.yaml");
 
 /// The one that most API servers have.
 pub(crate) const DEFAULT_AUDIENCE: &str = "https://kubernetes.default.svc";
@@ -48,6 +50,8 @@ pub(crate) enum Part {
     Probe,
     /// The program.
     Controller,
+    /// The policy that fills in who asks, where that is wished for.
+    Fill,
 }
 
 /// What is filled in.
@@ -59,6 +63,8 @@ pub(crate) struct Choices {
     pub(crate) image: Option<String>,
     /// How many controllers, unless it is the manifest's number.
     pub(crate) replicas: Option<u32>,
+    /// Is it filled in who asks?
+    pub(crate) fill: bool,
 }
 
 /// All objects, in the order in which they are applied.
@@ -84,7 +90,18 @@ pub(crate) fn objects(choices: &Choices) -> Result<Vec<(Part, Value)>, Refused> 
         }
         objects.push((Part::Controller, object));
     }
+    if choices.fill {
+        objects.extend(fill_requester()?.into_iter().map(|object| (Part::Fill, object)));
+    }
     Ok(objects)
+}
+
+/// The policy that fills in who asks, and its binding.
+///
+/// # Errors
+/// The manifest is broken.
+pub(crate) fn fill_requester() -> Result<Vec<Value>, Refused> {
+    documents(FILL)
 }
 
 /// The image that the manifest names.
@@ -168,7 +185,7 @@ mod tests {
             }
         }
         let mut carried: Vec<String> = FILES.iter().map(|(_, name, _)| (*name).to_owned()).collect();
-        carried.push("controller/controller.yaml".to_owned());
+        carried.extend(["controller/controller.yaml", "admission-fill/requester.yaml"].map(str::to_owned));
         there.sort();
         carried.sort();
         assert_eq!(there, carried);
@@ -176,8 +193,11 @@ mod tests {
 
     #[test]
     fn kinds_come_first_and_the_controller_last() {
+        let whole = objects(&Choices { fill: true, ..Choices::default() }).unwrap();
+        assert!(
+            whole.is_sorted_by_key(|(part, _)| *part) && whole.iter().any(|(part, _)| *part == Part::Fill)
+        );
         let objects = objects(&Choices::default()).unwrap();
-        assert!(objects.is_sorted_by_key(|(part, _)| *part));
         assert_eq!(objects[0].1["kind"], "CustomResourceDefinition");
         let kinds: Vec<&str> = objects.iter().filter_map(|(_, o)| o["kind"].as_str()).collect();
         let at = |kind| kinds.iter().position(|k| *k == kind).unwrap();

@@ -4,6 +4,7 @@
 mod ceiling;
 mod drift;
 mod enabled;
+mod filling;
 mod loans;
 mod manifests;
 mod objects;
@@ -14,6 +15,7 @@ mod rollout;
 pub(crate) use ceiling::{Ceiling, ceiling};
 pub(crate) use drift::{Standing, standing};
 pub(crate) use enabled::{ALL_BINDINGS, BINDINGS, Enabled, binding, controller_subject, enabled, is_ours};
+pub(crate) use filling::{can_fill, is_filled};
 pub(crate) use loans::{delete as delete_grants, end_all, live, wait_until_gone};
 pub(crate) use manifests::{
     CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects,

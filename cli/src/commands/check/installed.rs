@@ -70,8 +70,11 @@ pub(super) async fn as_shipped(cluster: &Cluster) -> Result<Vec<Value>, Error> {
         None => None,
     };
     let audiences = live.map(|live| installation::audiences_of(&live)).unwrap_or_default();
+    // Who may not see whether it is there is told nothing of it.
+    let fill = installation::is_filled(cluster).await.unwrap_or(false);
     // An audience that no install puts in counts as a difference.
-    let objects = installation::objects(&Choices { audiences, ..Choices::default() }).unwrap_or(default);
+    let choices = Choices { audiences, fill, ..Choices::default() };
+    let objects = installation::objects(&choices).unwrap_or(default);
     Ok(objects.into_iter().map(|(_, object)| object).collect())
 }
 

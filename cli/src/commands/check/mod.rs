@@ -73,6 +73,8 @@ async fn installed_and_working(app: &App, cluster: &Cluster, report: &mut Report
         ("CustomResourceDefinition", "kinds", &["spec"][..]),
         ("ValidatingAdmissionPolicy", "policies", &["spec"]),
         ("ValidatingAdmissionPolicyBinding", "bindings", &["spec"]),
+        ("MutatingAdmissionPolicy", "filling", &["spec"]),
+        ("MutatingAdmissionPolicyBinding", "filling", &["spec"]),
         ("ClusterRole", "rights", &["rules", "aggregationRule"]),
         ("ClusterRoleBinding", "rights", &["roleRef", "subjects"]),
         ("Role", "rights", &["rules"]),
