@@ -81,6 +81,10 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
             .await
             .doing("list the grant's parts")?;
         seen.complete = true;
+        if !ending {
+            // Another replica may be taking it back already, for a reason that this one's watch has not brought yet.
+            seen.request = read_request(&grant.spec.request, context).await?;
+        }
         // What is to be evicted is looked for when everything else is gone: revoking does not wait for it.
         if ending && grant.spec.terms.on_end == OnEnd::Evict {
             seen.pods_gone = pods_gone(grant, context).await?;
@@ -129,6 +133,10 @@ async fn request(reference: &RequestRef, context: &Context) -> Result<RequestFac
     if let Some(request) = known.filter(|r| r.uid().as_deref() == Some(&reference.uid)) {
         return Ok(facts(&request));
     }
+    read_request(reference, context).await
+}
+
+async fn read_request(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
     let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &reference.namespace);
     let request = api.get_opt(&reference.name).await.doing("read the grant's request")?;
     Ok(request
