@@ -2,7 +2,7 @@
 
 use oz_shared::conditions::READY;
 use oz_shared::names::SYSTEM_NAMESPACE;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::rights::{account, cluster_role};
 use support::{Call, Outcome, eventually, with};
 
