@@ -67,6 +67,11 @@ pub(crate) fn is_active(request: &AccessRequest) -> Result<bool> {
     Ok(phase == Phase::Active)
 }
 
+/// The pod that an active request lends.
+pub(crate) fn pod(request: &AccessRequest) -> &str {
+    request.status.as_ref().map(|s| s.pod.as_str()).unwrap_or_default()
+}
+
 /// What alice asks for under this name.
 pub(crate) fn request(user: &User, name: &str, template: &str) -> Result<AccessRequest> {
     let spec: AccessRequestSpec = serde_json::from_value(json!({

@@ -24,7 +24,9 @@ pub(crate) const AUTOMATIC: &str = "automatic";
 pub(crate) const APPROVED: &str = "approved";
 /// Nobody needs to agree; the record goes with its end, so that lives can be counted to their ends.
 pub(crate) const BRIEF: &str = "brief";
-/// How long a record of [`BRIEF`] stays.
+/// A shell in a copy of the pod; nobody needs to agree; the record goes with its end.
+pub(crate) const COPY: &str = "copy";
+/// How long a record of [`BRIEF`] and [`COPY`] stays.
 const BRIEF_HISTORY: &str = "1s";
 
 /// A pod on a machine that also compiles.
@@ -147,16 +149,19 @@ impl World {
     /// Templates are dave's to write, as an author's.
     async fn offer(&self) -> Result<()> {
         let dave = Identity::from_kubeconfig(&self.lab.kubeconfig("dave")).await?;
-        for (name, approvals, history) in
-            [(AUTOMATIC, 0, "168h"), (APPROVED, 1, "168h"), (BRIEF, 0, BRIEF_HISTORY)]
-        {
-            let exec =
-                json!({"pods": {"workload": {"kind": "Deployment", "name": "api"}}, "connections": ["exec"]});
-            let body = json!({
-                "apiVersion": "ozaccess.io/v1alpha1", "kind": "AccessTemplate", "metadata": {"name": name},
-                "spec": {"exec": exec, "approvals": approvals, "reason": "Optional", "historyTtl": history,
-                    "duration": {"default": "30m", "max": "1h"}},
-            });
+        let workload = json!({"kind": "Deployment", "name": "api"});
+        let exec = json!({"exec": {"pods": {"workload": workload}, "connections": ["exec"]}});
+        let copy = json!({"shell": {"workload": workload}});
+        for (name, lends, approvals, history) in [
+            (AUTOMATIC, &exec, 0, "168h"),
+            (APPROVED, &exec, 1, "168h"),
+            (BRIEF, &exec, 0, BRIEF_HISTORY),
+            (COPY, &copy, 0, BRIEF_HISTORY),
+        ] {
+            let terms = json!({"approvals": approvals, "reason": "Optional", "historyTtl": history,
+                "duration": {"default": "30m", "max": "1h"}});
+            let body = json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "AccessTemplate",
+                "metadata": {"name": name}, "spec": support::with(lends.clone(), &terms)});
             dave.call(Call::post(self.ns.oz("accesstemplates"), body)).await?.object()?;
         }
         Ok(())

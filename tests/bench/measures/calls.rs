@@ -11,7 +11,7 @@ use super::repeat;
 use crate::audit::{self, Audit, Call};
 use crate::lending::{Asking, release};
 use crate::report::{Figure, Report};
-use crate::world::{BRIEF, World};
+use crate::world::{BRIEF, COPY, World};
 
 /// Events are written after what they tell of.
 const STRAGGLERS: Duration = Duration::from_millis(300);
@@ -27,18 +27,15 @@ pub(crate) async fn take(world: &World, n: u32, report: &mut Report) -> Result<(
         report.skip("calls", audit::NONE);
         return Ok(());
     };
-    let lives = repeat(n, |round| one(world, audit, round)).await?;
-    let count =
-        |counts: &dyn Fn(&Life) -> usize| -> Vec<f64> { lives.iter().map(|l| counts(l) as f64).collect() };
-    let writes = |calls: &[Call]| calls.iter().filter(|call| call.writes()).count();
-    report.add(Figure::WritesToActive, &count(&|life| writes(&life.before)));
-    report.add(Figure::CallsToActive, &count(&|life| life.before.len()));
-    report.add(Figure::WritesLife, &count(&|life| writes(&life.before) + writes(&life.after)));
-    report.add(Figure::CallsLife, &count(&|life| life.before.len() + life.after.len()));
-    let to_active = audit::breakdown(lives.iter().flat_map(|life| &life.before), lives.len());
-    let from_then = audit::breakdown(lives.iter().flat_map(|life| &life.after), lives.len());
-    report.note(format!("a grant's calls to Active: {to_active}"));
-    report.note(format!("a grant's calls from then on, to the end of its record: {from_then}"));
+    let exec = [Figure::WritesToActive, Figure::CallsToActive, Figure::WritesLife, Figure::CallsLife];
+    lives(world, audit, n, (BRIEF, "a grant"), exec, report).await?;
+    let copy = [
+        Figure::CopyWritesToActive,
+        Figure::CopyCallsToActive,
+        Figure::CopyWritesLife,
+        Figure::CopyCallsLife,
+    ];
+    lives(world, audit, n, (COPY, "a copy's grant"), copy, report).await?;
     report.note(
         "writes are creates, patches and deletes, without Events, reviews and dry runs; calls are all but \
                  leases, watches and the gate's dry runs"
@@ -47,12 +44,37 @@ pub(crate) async fn take(world: &World, n: u32, report: &mut Report) -> Result<(
     Ok(())
 }
 
+/// Whole lives of requests for this template.
+async fn lives(
+    world: &World,
+    audit: &Audit,
+    n: u32,
+    (template, what): (&str, &str),
+    figures: [Figure; 4],
+    report: &mut Report,
+) -> Result<()> {
+    let lives = repeat(n, |round| one(world, audit, template, round)).await?;
+    let count =
+        |counts: &dyn Fn(&Life) -> usize| -> Vec<f64> { lives.iter().map(|l| counts(l) as f64).collect() };
+    let writes = |calls: &[Call]| calls.iter().filter(|call| call.writes()).count();
+    let [to_active, calls_to_active, whole, calls] = figures;
+    report.add(to_active, &count(&|life| writes(&life.before)));
+    report.add(calls_to_active, &count(&|life| life.before.len()));
+    report.add(whole, &count(&|life| writes(&life.before) + writes(&life.after)));
+    report.add(calls, &count(&|life| life.before.len() + life.after.len()));
+    let to_active = audit::breakdown(lives.iter().flat_map(|life| &life.before), lives.len());
+    let from_then = audit::breakdown(lives.iter().flat_map(|life| &life.after), lives.len());
+    report.note(format!("{what}'s calls to Active: {to_active}"));
+    report.note(format!("{what}'s calls from then on, to the end of its record: {from_then}"));
+    Ok(())
+}
+
 /// From the request to the end of its record.
-async fn one(world: &World, audit: &Audit, round: u32) -> Result<Life> {
-    let name = format!("calls-{round}");
+async fn one(world: &World, audit: &Audit, template: &str, round: u32) -> Result<Life> {
+    let name = format!("calls-{template}-{round}");
     let mut asking = Asking::prepare(world, &name).await?;
     let mark = audit.mark()?;
-    asking.send(BRIEF).await?;
+    asking.send(template).await?;
     let request = asking.until_active().await?;
     let active = Timestamp::now();
     // What follows Active by itself is not to fall in with the release.

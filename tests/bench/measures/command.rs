@@ -67,27 +67,31 @@ pub(crate) fn start(report: &mut Report) {
     }
 }
 
-pub(crate) async fn prompt(world: &World, n: u32, report: &mut Report) -> Result<()> {
+/// The program, if it can ask for access; where it cannot, that is said.
+pub(crate) fn with_access_request(report: &mut Report) -> Result<Option<PathBuf>> {
     let home = tempfile::tempdir()?;
     let knows = |oz: &Path| command(oz, home.path()).args(["access-request", "--help"]).status();
-    let oz = match oz() {
-        Ok(oz) if knows(&oz)?.success() => oz,
-        Ok(oz) => {
-            report.skip("prompt", &format!("{} knows no `access-request`", oz.display()));
-            return Ok(());
-        }
-        Err(error) => {
-            report.skip("prompt", &format!("{error:#}"));
-            return Ok(());
-        }
-    };
+    match oz() {
+        Ok(oz) if knows(&oz)?.success() => return Ok(Some(oz)),
+        Ok(oz) => report.skip("prompt", &format!("{} knows no `access-request`", oz.display())),
+        Err(error) => report.skip("prompt", &format!("{error:#}")),
+    }
+    Ok(None)
+}
+
+/// How long it takes from a command of alice's to its prompt.
+pub(crate) async fn until_prompt(world: &World, oz: &Path, args: &'static [&str]) -> Result<Duration> {
+    // Afresh each time: `oz` adds a context for each loan, and a long file is another measure.
+    let (oz, home) = (oz.to_owned(), tempfile::tempdir()?);
+    write_kubeconfig(world, &home.path().join(".kube/config"))?;
+    tokio::task::spawn_blocking(move || Terminal::open(&oz, home.path(), args)?.until_prompt()).await?
+}
+
+pub(crate) async fn prompt(world: &World, n: u32, report: &mut Report) -> Result<()> {
+    let Some(oz) = with_access_request(report)? else { return Ok(()) };
     let mut waits = Vec::new();
     for round in 0..WARM_UP + n {
-        // Afresh each time: `oz` adds a context for each loan, and a long file is another measure.
-        let (oz, home) = (oz.clone(), tempfile::tempdir()?);
-        write_kubeconfig(world, &home.path().join(".kube/config"))?;
-        let wait =
-            tokio::task::spawn_blocking(move || Terminal::open(&oz, home.path())?.until_prompt()).await??;
+        let wait = until_prompt(world, &oz, &["access-request", AUTOMATIC]).await?;
         if round >= WARM_UP {
             waits.push(wait);
         }
@@ -115,12 +119,12 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn open(oz: &Path, home: &Path) -> Result<Terminal> {
+    fn open(oz: &Path, home: &Path, args: &[&str]) -> Result<Terminal> {
         let size = PtySize { rows: 40, cols: 120, ..PtySize::default() };
         let pty = native_pty_system().openpty(size)?;
         let (mut reader, input) = (pty.master.try_clone_reader()?, pty.master.take_writer()?);
         let mut command = CommandBuilder::new(oz);
-        command.args(["access-request", AUTOMATIC]);
+        command.args(args);
         command.env_clear();
         for (name, value) in
             [("HOME", home.as_os_str()), ("PATH", "/usr/bin:/bin".as_ref()), ("TERM", "xterm".as_ref())]

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{floor, ms};
 use crate::Args;
-use crate::lending::{Changes, is_active, mint, read_pod, request, within};
+use crate::lending::{Changes, is_active, mint, pod, read_pod, request, within};
 use crate::process::Controller;
 use crate::report::{Figure, Report};
 use crate::world::{AUTOMATIC, BRIEF, World};
@@ -24,7 +24,7 @@ pub(crate) async fn take(args: &Args, world: &World, report: &mut Report) -> Res
         let admin = world.bare.client()?;
         connect(&admin, world, args.crowd).await?;
         let floor = within("a bare crowd", floor::crowd(world, &admin, args.crowd, round)).await?;
-        let waits = within("a crowd", ask(world, args.crowd, round)).await?;
+        let waits = within("a crowd", ask(world, args.crowd, &format!("crowd-{round}"), BRIEF)).await?;
         world.release_all().await?;
         if round > 0 {
             bare.push(floor);
@@ -46,7 +46,7 @@ pub(crate) async fn take(args: &Args, world: &World, report: &mut Report) -> Res
 }
 
 /// One crowd; milliseconds from the first request sent to the first use, for each.
-async fn ask(world: &World, count: u32, round: u32) -> Result<Vec<f64>> {
+pub(crate) async fn ask(world: &World, count: u32, prefix: &str, template: &str) -> Result<Vec<f64>> {
     // Everyone has asked who he is and what is offered, so has a connection.
     let client = world.alice.client()?;
     connect(&client, world, count).await?;
@@ -57,9 +57,9 @@ async fn ask(world: &World, count: u32, round: u32) -> Result<Vec<f64>> {
     let mut people = Vec::new();
     for i in 0..count {
         let (tell, told) = oneshot::channel();
-        let name = format!("crowd-{round}-{i}");
+        let name = format!("{prefix}-{i}");
         awaited.insert(name.clone(), tell);
-        people.push((request(&world.alice.user, &name, BRIEF)?, told));
+        people.push((request(&world.alice.user, &name, template)?, told));
     }
     let start = Instant::now();
     let people = people.into_iter().map(|(request, told)| {
@@ -68,7 +68,7 @@ async fn ask(world: &World, count: u32, round: u32) -> Result<Vec<f64>> {
             api.create(&PostParams::default(), &request).await.context("failed to ask")?;
             let active = told.await.context("it never became Active")?;
             let (token, _) = mint(client, &active).await.context("failed to mint")?;
-            read_pod(&world.alice.bearer(&token)?, &world.ns.name, &world.pod).await?;
+            read_pod(&world.alice.bearer(&token)?, &world.ns.name, pod(&active)).await?;
             Ok(ms(start.elapsed()))
         }
     });

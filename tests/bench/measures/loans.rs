@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use oz_shared::AccessRequest;
 
 use super::{column, repeat};
-use crate::lending::{self, Asking, is_refusal, mint, read_pod};
+use crate::lending::{self, Asking, is_refusal, mint, pod, read_pod};
 use crate::report::{Figure, Report};
 use crate::world::{APPROVED, AUTOMATIC, World};
 
@@ -18,10 +18,10 @@ const STEADY: Duration = Duration::from_millis(1);
 const AT_WORK: Duration = Duration::from_millis(20);
 
 /// Instants of one loan, each since the clock was started.
-struct Loan {
-    active: Duration,
+pub(crate) struct Loan {
+    pub(crate) active: Duration,
     minted: Duration,
-    usable: Duration,
+    pub(crate) usable: Duration,
     refused: u32,
 }
 
@@ -69,12 +69,18 @@ pub(crate) async fn approve(world: &World, n: u32, report: &mut Report) -> Resul
 }
 
 /// From Active to the first request that the session is allowed, over a connection of its own.
-async fn use_it(world: &World, client: &Client, request: &AccessRequest, start: Instant) -> Result<Loan> {
+pub(crate) async fn use_it(
+    world: &World,
+    client: &Client,
+    request: &AccessRequest,
+    start: Instant,
+) -> Result<Loan> {
     let active = start.elapsed();
     let (token, not_minted) = mint(client, request).await.context("failed to mint")?;
     let minted = start.elapsed();
     let session = world.alice.bearer(&token)?;
-    let not_read = read_pod(&session, &world.ns.name, &world.pod).await.context("failed to use the token")?;
+    let not_read =
+        read_pod(&session, &world.ns.name, pod(request)).await.context("failed to use the token")?;
     Ok(Loan { active, minted, usable: start.elapsed(), refused: not_minted + not_read })
 }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod command;
+mod copies;
 mod crowd;
 mod floor;
 mod loans;
@@ -45,13 +46,19 @@ pub(crate) enum Measure {
     Prompt,
     /// Many requests at once.
     Crowd,
-    /// The controller's calls for one grant.
+    /// A shell in a copy and a bare pod of the same specification: from asking to a first request with the token.
+    Copy,
+    /// The same from the command to the prompt.
+    CopyPrompt,
+    /// Many copies at once.
+    Copies,
+    /// The controller's calls for one grant, and for one of a copy.
     Calls,
 }
 
 impl Measure {
     /// Those that need the cluster.
-    pub(crate) const ON_CLUSTER: [Measure; 10] = [
+    pub(crate) const ON_CLUSTER: [Measure; 13] = [
         Self::Idle,
         Self::Memory,
         Self::Floor,
@@ -61,6 +68,9 @@ impl Measure {
         Self::Release,
         Self::Prompt,
         Self::Crowd,
+        Self::Copy,
+        Self::CopyPrompt,
+        Self::Copies,
         Self::Calls,
     ];
 }
@@ -105,6 +115,16 @@ pub(crate) async fn all(args: &Args, world: &World, report: &mut Report) {
     .await;
     step("crowd", wants(Measure::Crowd), world, report, async |report| {
         crowd::take(args, world, report).await
+    })
+    .await;
+    step("copy", wants(Measure::Copy), world, report, async |report| copies::usable(world, n, report).await)
+        .await;
+    step("copy prompt", wants(Measure::CopyPrompt), world, report, async |report| {
+        copies::prompt(world, n, report).await
+    })
+    .await;
+    step("copies", wants(Measure::Copies), world, report, async |report| {
+        copies::at_once(world, args.rounds, report).await
     })
     .await;
     step("calls", wants(Measure::Calls), world, report, async |report| calls::take(world, n, report).await)

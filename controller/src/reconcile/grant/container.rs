@@ -28,6 +28,9 @@ const STUCK: &[&str] = &[
     "RunContainerError",
 ];
 
+/// Said of one that starts as it should, whatever it is at: each step told apart would be written twice.
+pub(in crate::reconcile) const STARTING: &str = "the container is being started";
+
 /// The container that a grant rests on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) enum Container {
@@ -190,7 +193,7 @@ pub(super) fn of_debug(terms: &DebugTerms, rests_on: &PodRef, pod: &Pod) -> Cont
     let started = own.and_then(|s| s.running.as_ref()).and_then(|r| r.started_at.as_ref()).map(|t| t.0);
     Container::There(There {
         pod: rests_on.clone(),
-        state: own.map_or_else(|| State::Waiting("the kubelet has not started it yet".to_owned()), state),
+        state: own.map_or_else(|| State::Waiting(STARTING.to_owned()), state),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         finalizers: pod.finalizers().to_vec(),
         ends_at: started.map(|t| later(t, SignedDuration::from_secs(terms.seconds))),
@@ -208,6 +211,9 @@ fn state(state: &ContainerState) -> State {
     }
     let waiting = state.waiting.clone().unwrap_or_default();
     let reason = waiting.reason.unwrap_or_default();
+    if matches!(reason.as_str(), "ContainerCreating" | "PodInitializing") && waiting.message.is_none() {
+        return State::Waiting(STARTING.to_owned());
+    }
     let words = said(&reason, waiting.message.as_deref());
     if STUCK.contains(&reason.as_str()) { State::Stuck(words) } else { State::Waiting(words) }
 }
@@ -231,7 +237,7 @@ fn unscheduled(pod: &Pod) -> String {
     let scheduled = conditions.into_iter().find(|c| c.type_ == "PodScheduled" && c.status == "False");
     match scheduled {
         Some(c) => said(c.reason.as_deref().unwrap_or_default(), c.message.as_deref()),
-        None => "the pod is being started".to_owned(),
+        None => STARTING.to_owned(),
     }
 }
 

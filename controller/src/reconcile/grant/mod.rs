@@ -14,6 +14,7 @@ use kube::runtime::controller::Action;
 use oz_shared::Grant;
 
 pub(crate) use apply::revoke;
+pub(super) use container::STARTING;
 pub(super) use observe::told;
 
 use crate::context::{Context, request_reference};

@@ -11,7 +11,7 @@ use oz_shared::{AccessRequest, AccessRequestStatus, Grant, Phase, duration};
 use super::observe::{Deciding, Observed};
 use super::terms::{NoOffer, approvals, bounds, grant, offer};
 use crate::gate;
-use crate::reconcile::grant::told;
+use crate::reconcile::grant::{STARTING, told};
 use crate::reconcile::later;
 use crate::report::Note;
 
@@ -95,6 +95,8 @@ fn held(request: &AccessRequest, grant: &Grant, now: Timestamp) -> Plan {
     status.phase = Some(if request.phase() == Phase::Active { Phase::Active } else { phase });
     let (reason, message) = match ready {
         Some(c) => (c.reason.as_str(), c.message.as_str()),
+        // What the grant will say first is no second write.
+        None if grant.spec.copy.is_some() || grant.spec.debug.is_some() => ("Starting", STARTING),
         None => ("Making", "the grant is being made"),
     };
     conditions::set(&mut status.conditions, READY, usable, reason, message, request.metadata.generation, now);
