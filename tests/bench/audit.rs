@@ -142,7 +142,8 @@ impl Call {
     pub(crate) fn concerns(&self, namespace: &str, grant: &str) -> bool {
         match self.namespace.as_str() {
             own if own == namespace => true,
-            SESSIONS_NAMESPACE => self.uri.contains(grant) || self.name.starts_with(grant),
+            // Accounts are named after their grant: `oz-p-ID-x…` for `oz-ID`.
+            SESSIONS_NAMESPACE => self.uri.contains(grant.strip_prefix("oz-").unwrap_or(grant)),
             "" => self.name == grant || self.resource == "subjectaccessreviews",
             _ => false,
         }
@@ -179,8 +180,8 @@ mod tests {
     #[test]
     fn only_the_controllers_own_calls_count() {
         let role = r#"{"resource":"roles","namespace":"oz-sessions","name":"oz-p-1-x9"}"#;
-        let found = call(&line(CONTROLLER_USERNAME, "patch", role, "/x")).unwrap();
-        assert!(found.writes() && found.concerns("n", "oz-p-1") && !found.concerns("n", "oz-p-2"));
+        let found = call(&line(CONTROLLER_USERNAME, "patch", role, "/x/roles/oz-p-1-x9?a")).unwrap();
+        assert!(found.writes() && found.concerns("n", "oz-1") && !found.concerns("n", "oz-2"));
         assert!(call(&line("alice", "patch", role, CONTROLLER_USERNAME)).is_none());
         assert!(call(&line(CONTROLLER_USERNAME, "watch", role, "/x")).is_none());
         assert!(call(&line(CONTROLLER_USERNAME, "update", r#"{"resource":"leases"}"#, "/x")).is_none());
