@@ -8,7 +8,6 @@ mod fault;
 mod gate;
 mod http;
 mod metrics;
-
 mod reconcile;
 mod report;
 mod rests;

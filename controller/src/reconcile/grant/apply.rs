@@ -20,11 +20,7 @@ pub(super) async fn order(grant: &Grant, order: &Order, context: &Context) -> Re
         Order::Debug(pod, container) => write::add_container(&context.client, pod, container).await,
     };
     match made {
-        Ok(pod) => Ok(match (&grant.spec.copy, &grant.spec.debug, order) {
-            (Some(terms), ..) => container::of_copy(grant, terms, &pod),
-            (None, Some(terms), Order::Debug(rests_on, _)) => container::of_debug(terms, rests_on, &pod),
-            _ => Container::None,
-        }),
+        Ok(pod) => Ok(container::of(grant, &pod)),
         // Made by another replica, or before a restart, in the moment since it was looked for.
         Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
             container::observe(grant, context).await

@@ -93,20 +93,29 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Containe
     if let Some(terms) = &grant.spec.copy {
         let api: Api<Pod> = Api::namespaced(context.client.clone(), &terms.namespace);
         match api.get_opt(&terms.name).await.doing("read the copy")? {
-            Some(pod) => Ok(of_copy(grant, terms, &pod)),
+            Some(pod) => Ok(of(grant, &pod)),
             None if grant.status.as_ref().is_some_and(|s| s.copy.is_some()) => {
                 Ok(Container::Gone(terms.name.clone()))
             }
             None => missing_copy(grant, terms, context).await,
         }
-    } else if let (Some(terms), Some(rests_on)) = (&grant.spec.debug, grant.spec.pods.first()) {
+    } else if let (Some(_), Some(rests_on)) = (&grant.spec.debug, grant.spec.pods.first()) {
         let api: Api<Pod> = Api::namespaced(context.client.clone(), &rests_on.namespace);
         Ok(match api.get_opt(&rests_on.name).await.doing("read the pod")? {
-            Some(pod) if pod.uid().as_deref() == Some(&rests_on.uid) => of_debug(terms, rests_on, &pod),
+            Some(pod) if pod.uid().as_deref() == Some(&rests_on.uid) => of(grant, &pod),
             _ => Container::Gone(rests_on.name.clone()),
         })
     } else {
         Ok(Container::None)
+    }
+}
+
+/// What is known of the grant's container, this being its pod.
+pub(super) fn of(grant: &Grant, pod: &Pod) -> Container {
+    match (&grant.spec.copy, &grant.spec.debug, grant.spec.pods.first()) {
+        (Some(terms), ..) => of_copy(grant, terms, pod),
+        (None, Some(terms), Some(rests_on)) => of_debug(terms, rests_on, pod),
+        _ => Container::None,
     }
 }
 
@@ -125,7 +134,7 @@ async fn missing_copy(grant: &Grant, terms: &CopyTerms, context: &Context) -> Re
 }
 
 /// What is known of the copy, if this pod is it.
-pub(super) fn of_copy(grant: &Grant, terms: &CopyTerms, pod: &Pod) -> Container {
+fn of_copy(grant: &Grant, terms: &CopyTerms, pod: &Pod) -> Container {
     let uid = pod.uid().unwrap_or_default();
     let known = grant.status.as_ref().and_then(|s| s.copy.as_ref());
     let owned = pod.labels().get(GRANT_LABEL) == Some(&grant.name_any())
@@ -181,7 +190,7 @@ fn unasked_token(terms: &CopyTerms, pod: &Pod) -> Option<String> {
 }
 
 /// What is known of the debugging container in this pod.
-pub(super) fn of_debug(terms: &DebugTerms, rests_on: &PodRef, pod: &Pod) -> Container {
+fn of_debug(terms: &DebugTerms, rests_on: &PodRef, pod: &Pod) -> Container {
     let name = terms.container["name"].as_str().unwrap_or_default();
     let added = pod.spec.iter().flat_map(|s| s.ephemeral_containers.iter().flatten()).any(|c| c.name == name);
     if !added {

@@ -11,7 +11,7 @@ use oz_shared::template::OnEnd;
 use oz_shared::{AccessRequest, Grant};
 
 use super::container::{self, Container};
-use super::plan::{end, lends};
+use super::plan::{awaits_copy, end, lends};
 use crate::children::{self, Found};
 use crate::context::Context;
 use crate::reconcile::request::{may, role_of};
@@ -69,8 +69,8 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let doubtful = if ended {
         false
     } else if ending {
-        // What is left of it when it lends nothing any more is told of what was just read, too.
-        !seen.children.iter().any(|c| lends(grant, &seen, c))
+        // What is left of it when it lends nothing any more, and its copy has gone, is told of what was just read, too.
+        !seen.children.iter().any(|c| lends(grant, &seen, c)) && !awaits_copy(grant, &seen, now)
     } else {
         let expected = children::of(grant);
         conditions::is_true(reported, READY)
@@ -106,10 +106,10 @@ async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -
         Err(error) if over => Container::Unknown(error.to_string()),
         looked => looked?,
     };
-    if let (true, Some(role)) = (grant.spec.account.is_empty(), &grant.spec.role) {
+    if let (true, true, Some(role)) = (over, grant.spec.account.is_empty(), &grant.spec.role) {
         let rbac = "rbac.authorization.k8s.io";
         let may = may(&context.client, &role.namespace, "delete", rbac, "rolebindings", "").await;
-        seen.powerless = over && !may.doing("ask whether the binding may be deleted")?;
+        seen.powerless = !may.doing("ask whether the binding may be deleted")?;
     }
     Ok(())
 }
@@ -168,15 +168,14 @@ pub(in crate::reconcile) fn told(what: &str, by: &str, reason: &str) -> String {
 async fn role_lost(terms: &RoleTerms, context: &Context) -> Result<Option<String>, Error> {
     let (kind, name) = (terms.kind.as_str(), &terms.name);
     let role = role_of(&context.client, &terms.namespace, terms.kind, name).await.doing("read the role")?;
-    Ok(match role {
-        None => Some(format!("{kind} {name} is gone")),
-        Some(role) if role.uid != terms.uid => Some(format!("{kind} {name} is another one now")),
-        Some(role) if !terms.allow_lasting && !role.lasting().is_empty() => Some(format!(
-            "{kind} {name} has come to make access that outlasts the loan: {}",
-            role.lasting().join("; ")
-        )),
-        Some(_) => None,
-    })
+    let Some(role) = role else { return Ok(Some(format!("{kind} {name} is gone"))) };
+    if role.uid != terms.uid {
+        return Ok(Some(format!("{kind} {name} is another one now")));
+    }
+    let lasting = if terms.allow_lasting { Vec::new() } else { role.lasting() };
+    Ok((!lasting.is_empty()).then(|| {
+        format!("{kind} {name} has come to make access that outlasts the loan: {}", lasting.join("; "))
+    }))
 }
 
 async fn pods_gone(grant: &Grant, context: &Context) -> Result<Vec<PodRef>, Error> {

@@ -204,21 +204,21 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
     let mut status = grant.status.clone().unwrap_or_default();
     let generation = grant.metadata.generation;
-    let began = reported(grant, ENDED).map_or(now, |c| c.last_transition_time.0);
     let evict = evictable(grant, seen);
     let copy = remaining_copy(grant, seen);
     let delete = copy.filter(|there| !there.terminating).map(|there| there.pod.clone());
     conditions::set(&mut status.conditions, READY, false, &end.reason, &end.message, generation, now);
     conditions::set(&mut status.conditions, ENDED, false, &end.reason, &end.message, generation, now);
 
-    if !seen.complete || seen.children.iter().any(|c| lends(grant, seen, c)) {
+    let unsure = !seen.complete && !awaits_copy(grant, seen, now);
+    if unsure || seen.children.iter().any(|c| lends(grant, seen, c)) {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
         let held = !revoke.is_empty() && revoke.iter().all(|c| c.terminating);
         let wake = if held { later(now, RETRY) } else { now };
         let status = if end.lasts { None } else { changed(grant, status) };
         return Plan { revoke, delete, evict, status, wake: Some(wake), ..Plan::default() };
     }
-    let given_up = later(began, EVICTING);
+    let given_up = given_up(grant, now);
     if (!evict.is_empty() || copy.is_some()) && now < given_up {
         let wake = Some(later(now, RETRY).min(given_up));
         let status = changed(grant, status);
@@ -235,6 +235,16 @@ fn evictable(grant: &Grant, seen: &Observed) -> Vec<PodRef> {
         return Vec::new();
     }
     grant.spec.pods.iter().filter(|p| !seen.pods_gone.contains(p)).cloned().collect()
+}
+
+/// When pods that do not go are given up.
+fn given_up(grant: &Grant, now: Timestamp) -> Timestamp {
+    later(reported(grant, ENDED).map_or(now, |c| c.last_transition_time.0), EVICTING)
+}
+
+/// Is it the copy that an end waits for? The parts need not be looked at again before that has gone.
+pub(super) fn awaits_copy(grant: &Grant, seen: &Observed, now: Timestamp) -> bool {
+    remaining_copy(grant, seen).is_some() && now < given_up(grant, now)
 }
 
 /// The copy, as long as something may run in it.

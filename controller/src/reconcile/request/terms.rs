@@ -6,7 +6,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use oz_shared::conditions::whole_second;
-use oz_shared::copy::{self, Asked, Copied};
+use oz_shared::copy::{self, Asked};
 use oz_shared::grant::{
     CopyTerms, DebugTerms, Holder, NamespaceAccess, PodRef, RequestRef, RoleTerms, TemplateTerms, Terms,
 };
@@ -101,7 +101,8 @@ pub(super) struct Offer {
     /// The session's kind; none where the holder acts as himself.
     session: Option<SessionKind>,
     pods: Vec<PodRef>,
-    copy: Option<(Copied, String)>,
+    /// The container to enter in the copy, and the uid of the workload that is copied.
+    copy: Option<(String, String)>,
     debug: Option<Value>,
     role: Option<RoleTerms>,
     on_end: OnEnd,
@@ -203,7 +204,7 @@ fn copying(request: &AccessRequest, shell: &ShellAccess, workload: &Workload) ->
     let offer = copy::offer(shell, &copied, source, &name, &uncovered).map_err(misfit)?;
     Ok(Offer {
         digest: copied.digest(),
-        copy: Some((copied, source.uid.clone())),
+        copy: Some((copied.container, source.uid.clone())),
         ..Offer::of(offer.words, offer.rules)
     })
 }
@@ -291,17 +292,18 @@ pub(super) fn grant(
     let start_timeout = duration::parse(&template.spec.start_timeout).unwrap_or(SignedDuration::ZERO);
     let start_by = later(approved_at, start_timeout);
     let expires_at = later(if starting { start_by } else { approved_at }, lent_for);
-    let copy = offer.copy.zip(template.spec.shell.clone()).map(|((copied, workload_uid), shell)| CopyTerms {
-        namespace: namespace.clone(),
-        name: copy_name(&shell.workload.name, &uid),
-        digest: copied.digest(),
-        container: copied.container,
-        workload_uid,
-        seconds: lent_for.as_secs(),
-        start_by: Time(start_by),
-        asked: Asked::by(&request.spec),
-        shell,
-    });
+    let copy =
+        offer.copy.zip(template.spec.shell.clone()).map(|((container, workload_uid), shell)| CopyTerms {
+            namespace: namespace.clone(),
+            name: copy_name(&shell.workload.name, &uid),
+            digest: offer.digest,
+            container,
+            workload_uid,
+            seconds: lent_for.as_secs(),
+            start_by: Time(start_by),
+            asked: Asked::by(&request.spec),
+            shell,
+        });
     let rules = Some(offer.rules).filter(|rules| !rules.is_empty());
     let spec = GrantSpec {
         holder: Holder {
