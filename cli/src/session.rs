@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::AttachedProcess;
+use oz_shared::Request as _;
 use oz_shared::template::Connection;
 use oz_shared::{AccessRequest, AccessTemplate, Phase};
 

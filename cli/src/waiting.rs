@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kube::ResourceExt as _;
+use oz_shared::Request as _;
 use oz_shared::conditions::{self, READY};
 use oz_shared::request::Verdict;
 use oz_shared::{AccessRequest, AccessTemplate, Phase};

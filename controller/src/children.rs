@@ -1,38 +1,50 @@
-//! What a grant is made of in the cluster: its account, the Roles and the bindings. Here is what they look like, and
-//! which of them are there.
+//! What a grant is made of in the cluster: its account, the Roles and the bindings, its namespaces and what stands in
+//! them. Here is what they look like, and which of them are there.
 
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _, future::ready};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta};
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::copy::{self, Source};
-use oz_shared::grant::CopyTerms;
-use oz_shared::names::{GRANT_LABEL, SESSIONS_NAMESPACE};
+use oz_shared::grant::{CopyTerms, NamespaceTerms};
+use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, PLACE, SESSIONS_NAMESPACE};
+use oz_shared::namespace_class::{NamespaceResource, ResourceKind, Subject, SubjectKind};
+use oz_shared::request::NamespaceRef;
 use serde_json::{Value, json};
 
-/// The kinds of object that a grant is made of.
+/// The kinds of object that are made: those that a grant is made of, and then those that stand in its namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
     RoleBinding,
     ServiceAccount,
     Role,
+    ResourceQuota,
+    LimitRange,
+    NetworkPolicy,
+    ConfigMap,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::RoleBinding, Self::ServiceAccount, Self::Role];
+    /// Those that a grant is made of.
+    pub(crate) const PARTS: [Self; 3] = [Self::RoleBinding, Self::ServiceAccount, Self::Role];
 
     pub(crate) fn resource(self) -> ApiResource {
         match self {
             Self::RoleBinding => ApiResource::erase::<RoleBinding>(&()),
             Self::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
             Self::Role => ApiResource::erase::<Role>(&()),
+            Self::ResourceQuota => ApiResource::erase::<ResourceQuota>(&()),
+            Self::LimitRange => ApiResource::erase::<LimitRange>(&()),
+            Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+            Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
         }
     }
 
@@ -68,6 +80,21 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// A part of this grant that was just made.
+    pub(crate) fn made(child: &Child, grant: &Grant) -> Self {
+        Self {
+            kind: child.kind,
+            namespace: child.namespace.clone(),
+            name: child.name.clone(),
+            uid: String::new(),
+            grant: grant.name_any(),
+            owner: grant.uid(),
+            terminating: false,
+            empty: false,
+            finalizers: Vec::new(),
+        }
+    }
+
     /// Gone but for somebody's finalizer, and lending nothing any more.
     pub(crate) fn is_harmless(&self) -> bool {
         self.terminating && (self.kind != Kind::RoleBinding || self.empty)
@@ -78,9 +105,11 @@ impl Found {
     }
 }
 
-/// Everything that `grant` is made of, its pod apart. Roles come before the bindings that need them.
-pub(crate) fn of(grant: &Grant) -> Vec<Child> {
+/// Everything that `grant` is made of, its pod, its places and its namespaces apart; `lent` are those of them that are
+/// there. Roles come before the bindings that need them.
+pub(crate) fn of(grant: &Grant, lent: &[&str]) -> Vec<Child> {
     let spec = &grant.spec;
+    let owners = spec.namespaces.iter().flat_map(|terms| lent.iter().map(|name| owners(grant, terms, name)));
     let role = spec.role.iter().map(|role| {
         let subject = if spec.account.is_empty() { holder(grant) } else { session(grant) };
         let role_ref = json!({"apiGroup": RBAC, "kind": role.kind, "name": role.name});
@@ -89,7 +118,97 @@ pub(crate) fn of(grant: &Grant) -> Vec<Child> {
         let body = body(Kind::RoleBinding, &role.namespace, &name, grant, fields);
         Child { kind: Kind::RoleBinding, namespace: role.namespace.clone(), name, body }
     });
-    if spec.account.is_empty() { role.collect() } else { of_session(grant).into_iter().chain(role).collect() }
+    let session = if spec.account.is_empty() { Vec::new() } else { of_session(grant) };
+    session.into_iter().chain(role).chain(owners).collect()
+}
+
+/// The binding that makes its owners what they are in a lent namespace.
+fn owners(grant: &Grant, terms: &NamespaceTerms, namespace: &str) -> Child {
+    let mut subjects: Vec<Value> = terms.owners.iter().map(subject).collect();
+    let account = if terms.shared_account.is_empty() { &grant.spec.account } else { &terms.shared_account };
+    if !account.is_empty() {
+        subjects.push(json!({"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": account}));
+    }
+    let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": terms.role});
+    let name = grant.name_any();
+    let fields = json!({"subjects": subjects, "roleRef": role_ref});
+    let body = body(Kind::RoleBinding, namespace, &name, grant, fields);
+    Child { kind: Kind::RoleBinding, namespace: namespace.to_owned(), name, body }
+}
+
+fn subject(subject: &Subject) -> Value {
+    let (kind, name) = (subject.kind, &subject.name);
+    match kind {
+        SubjectKind::ServiceAccount => json!({"kind": kind, "namespace": subject.namespace, "name": name}),
+        SubjectKind::User | SubjectKind::Group => json!({"kind": kind, "apiGroup": RBAC, "name": name}),
+    }
+}
+
+/// A namespace of the grant, as it is made. It is owned by nothing: what people keep in it is not the collector's.
+pub(crate) fn namespace(grant: &Grant, terms: &NamespaceTerms, name: &str) -> kube::Result<Namespace> {
+    let mut labels = json!(terms.labels);
+    labels["app.kubernetes.io/managed-by"] = json!("oz");
+    labels[GRANT_LABEL] = json!(grant.name_any());
+    let mut annotations = filled(&json!(terms.annotations), name, grant);
+    annotations[REQUEST] = json!(request_of(grant));
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+    });
+    serde_json::from_value(namespace).map_err(kube::Error::SerdeError)
+}
+
+/// What the class has stand in a lent namespace. It is part of that, not of the grant, and goes with it.
+pub(crate) fn furnishing(grant: &Grant, namespace: &str) -> Vec<Child> {
+    let resources = grant.spec.namespaces.iter().flat_map(|terms| &terms.resources);
+    resources.map(|resource| furnish(resource, grant, namespace)).collect()
+}
+
+fn furnish(resource: &NamespaceResource, grant: &Grant, namespace: &str) -> Child {
+    let (kind, fields) = match resource.kind {
+        ResourceKind::ResourceQuota => (Kind::ResourceQuota, json!({"spec": resource.spec})),
+        ResourceKind::LimitRange => (Kind::LimitRange, json!({"spec": resource.spec})),
+        ResourceKind::NetworkPolicy => (Kind::NetworkPolicy, json!({"spec": resource.spec})),
+        ResourceKind::ConfigMap => (Kind::ConfigMap, json!({"data": resource.data})),
+        ResourceKind::RoleBinding => {
+            let subjects: Vec<Value> = resource.subjects.iter().flatten().map(subject).collect();
+            let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": resource.role});
+            (Kind::RoleBinding, json!({"subjects": subjects, "roleRef": role_ref}))
+        }
+    };
+    let api = kind.resource();
+    let mut body = filled(&fields, namespace, grant);
+    body["apiVersion"] = json!(api.api_version);
+    body["kind"] = json!(api.kind);
+    body["metadata"] = json!({
+        "name": resource.name, "namespace": namespace,
+        "labels": {"app.kubernetes.io/managed-by": "oz", GRANT_LABEL: PART_OF_NAMESPACE},
+    });
+    Child { kind, namespace: namespace.to_owned(), name: resource.name.clone(), body }
+}
+
+/// `value` with `${NAMESPACE}` and `${REQUESTER}` in its texts as what they stand for. Whatever those hold stays within the
+/// text that it is put into, and is not read again.
+fn filled(value: &Value, namespace: &str, grant: &Grant) -> Value {
+    match value {
+        Value::String(text) => {
+            let parts = text.split("${NAMESPACE}");
+            let parts = parts.map(|part| part.replace("${REQUESTER}", &grant.spec.holder.username));
+            json!(parts.collect::<Vec<_>>().join(namespace))
+        }
+        Value::Array(items) => items.iter().map(|item| filled(item, namespace, grant)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| (key.clone(), filled(value, namespace, grant)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The place that a namespace of this grant's holder takes: an object that says nothing but that it is there.
+pub(crate) fn place(grant: &Grant, name: &str) -> Child {
+    let body = body(Kind::Role, SESSIONS_NAMESPACE, name, grant, json!({"rules": []}));
+    Child { kind: Kind::Role, namespace: SESSIONS_NAMESPACE.to_owned(), name: name.to_owned(), body }
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -158,13 +277,19 @@ fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
     metadata["name"] = json!(name);
     metadata["namespace"] = json!(namespace);
     metadata["labels"][GRANT_LABEL] = json!(grant.name_any());
-    let request = &grant.spec.request;
-    metadata["annotations"]["ozaccess.io/request"] = json!(format!("{}/{}", request.namespace, request.name));
+    metadata["annotations"][REQUEST] = json!(request_of(grant));
     // As its controller, so that none other adopts it.
     metadata["ownerReferences"] = json!([{
         "apiVersion": Grant::api_version(&()), "kind": Grant::kind(&()), "controller": true,
         "name": grant.name_any(), "uid": grant.uid(),
     }]);
+}
+
+/// Tells people whose something is; nothing is decided by it.
+const REQUEST: &str = "ozaccess.io/request";
+
+fn request_of(grant: &Grant) -> String {
+    format!("{}/{}", grant.spec.request.namespace, grant.spec.request.name)
 }
 
 /// The copy that the grant rests on, as it is made of the workload's present pod template.
@@ -187,6 +312,7 @@ pub(crate) struct Index {
     bindings: Store<PartialObjectMeta<RoleBinding>>,
     accounts: Store<PartialObjectMeta<ServiceAccount>>,
     roles: Store<PartialObjectMeta<Role>>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
 }
 
 impl Index {
@@ -196,13 +322,42 @@ impl Index {
         let (bindings, b) = watched::<RoleBinding>(Api::all(client.clone()));
         let (accounts, a) = watched::<ServiceAccount>(Api::namespaced(client.clone(), SESSIONS_NAMESPACE));
         let (roles, r) = watched::<Role>(Api::all(client.clone()));
-        (Self { bindings, accounts, roles }, futures::stream::select_all([b.boxed(), a.boxed(), r.boxed()]))
+        let (namespaces, n) = watched::<Namespace>(Api::all(client.clone()));
+        let touched = futures::stream::select_all([b.boxed(), a.boxed(), r.boxed(), n.boxed()]);
+        (Self { bindings, accounts, roles, namespaces }, touched)
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<(), reflector::store::WriterDropped> {
         self.bindings.wait_until_ready().await?;
         self.accounts.wait_until_ready().await?;
-        self.roles.wait_until_ready().await
+        self.roles.wait_until_ready().await?;
+        self.namespaces.wait_until_ready().await
+    }
+
+    /// The lent namespace of this name, as last seen.
+    pub(crate) fn namespace(&self, name: &str) -> Option<PartialObjectMeta<Namespace>> {
+        self.namespaces.get(&ObjectRef::new(name)).map(|n| n.as_ref().clone())
+    }
+
+    /// The lent namespaces with this label, as last seen.
+    pub(crate) fn namespaces(&self, grant: &str) -> Vec<NamespaceRef> {
+        let lent =
+            self.namespaces.state_filter(|n| n.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant));
+        lent.iter().map(|n| NamespaceRef { name: n.name_any(), uid: n.uid().unwrap_or_default() }).collect()
+    }
+
+    /// The places of this grant, as last seen.
+    pub(crate) fn places(&self, grant: &str) -> Vec<String> {
+        let own = self.roles.state_filter(|r| {
+            r.name_any().starts_with(PLACE) && r.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant)
+        });
+        own.iter().map(|r| r.name_any()).collect()
+    }
+
+    /// How many places there are of those that are numbered like this one, as last seen.
+    pub(crate) fn places_like(&self, name: &str) -> usize {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.roles.state_filter(|r| r.name_any().starts_with(stem)).len()
     }
 
     /// The objects whose label passes `wanted`, as last seen; a binding's subjects are not known.
@@ -262,7 +417,7 @@ where
 pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) -> kube::Result<Vec<Found>> {
     let params = ListParams::default().labels(&format!("{GRANT_LABEL}={grant}"));
     let mut calls = Vec::new();
-    for kind in Kind::ALL {
+    for kind in Kind::PARTS {
         for namespace in namespaces {
             if kind == Kind::ServiceAccount && namespace != SESSIONS_NAMESPACE {
                 continue;

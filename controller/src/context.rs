@@ -8,7 +8,7 @@ use kube::runtime::reflector::Store;
 use kube::{Client, Resource};
 use oz_client::ServerClock;
 use oz_shared::grant::RequestRef;
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest};
 
 use crate::backoff::Backoff;
 use crate::children::Index;
@@ -22,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) clock: ServerClock,
     pub(crate) gate: Gate,
     pub(crate) requests: Store<AccessRequest>,
+    pub(crate) namespace_requests: Store<NamespaceRequest>,
     pub(crate) grants: Store<Grant>,
     pub(crate) children: Index,
     pub(crate) events: Events,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::pending;
 use kube::runtime::Controller;
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector;
 use kube::{Api, Client, Config};
 use kube_lease_manager::LeaseManagerBuilder;
 use oz_client::ServerClock;
 use oz_shared::names::SYSTEM_NAMESPACE;
-use oz_shared::{AccessRequest, Grant, Phase};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest, Phase, Request as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -138,12 +138,14 @@ async fn lead(
     let (children, touched) = Index::watch(&client);
 
     let (requests, request_writer) = reflector::store::<AccessRequest>();
+    let (namespace_requests, namespace_request_writer) = reflector::store::<NamespaceRequest>();
     let (grants, grant_writer) = reflector::store::<Grant>();
     let context = Arc::new(Context {
         client: client.clone(),
         clock,
         gate: gate.clone(),
         requests: requests.clone(),
+        namespace_requests: namespace_requests.clone(),
         grants: grants.clone(),
         children: children.clone(),
         events: Events::new(client.clone(), &args.identity),
@@ -154,12 +156,15 @@ async fn lead(
     });
     context.metrics.leads(true);
 
-    let (triggers, request_triggers, grant_triggers, suspects) =
-        Triggers::new(requests.clone(), grants.clone());
+    let (triggers, triggered) = Triggers::new(requests.clone(), namespace_requests.clone(), grants.clone());
     let (changed, grants_changed) = tokio::sync::watch::channel(());
     tokio::spawn(watch(Api::all(client.clone()), request_writer, {
         let triggers = triggers.clone();
-        move |event| triggers.request(event)
+        move |event| triggers.access_request(event)
+    }));
+    tokio::spawn(watch(Api::all(client.clone()), namespace_request_writer, {
+        let triggers = triggers.clone();
+        move |event| triggers.namespace_request(event)
     }));
     tokio::spawn(watch(Api::all(client.clone()), grant_writer, {
         let triggers = triggers.clone();
@@ -179,25 +184,32 @@ async fn lead(
     gate.wait_until_ready().await.map_err(Error::Watch)?;
     children.wait_until_ready().await.map_err(Error::Watch)?;
     requests.wait_until_ready().await.map_err(Error::Watch)?;
+    namespace_requests.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
     tokio::spawn(rests::run(client, grants.clone(), grants_changed, triggers));
-    tokio::spawn(sweep::run(context.clone(), suspects));
+    tokio::spawn(sweep::run(context.clone(), triggered.suspects));
 
     let at_once = |n| kube::runtime::controller::Config::default().concurrency(n);
-    let requests_loop = Controller::for_stream(pending(), requests)
-        .reconcile_on(request_triggers)
+    let access = Controller::for_stream(pending(), requests)
+        .reconcile_on(triggered.access)
         .with_config(at_once(CONCURRENCY.0))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(request::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    let grants_loop = Controller::for_stream(pending(), grants)
-        .reconcile_on(grant_triggers)
+    let namespaces = Controller::for_stream(pending(), namespace_requests)
+        .reconcile_on(triggered.namespaces)
+        .with_config(at_once(CONCURRENCY.0))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(request::reconcile, on_error, context.clone())
+        .for_each(|_| async {});
+    let held = Controller::for_stream(pending(), grants)
+        .reconcile_on(triggered.grants)
         .with_config(at_once(CONCURRENCY.1))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(grant::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    tokio::join!(requests_loop, grants_loop);
+    tokio::join!(access, namespaces, held);
     Ok(())
 }
 
@@ -229,17 +241,18 @@ impl http::Status for Process {
         let Some(context) = self.context.get() else { return "# waiting for the lease\n# EOF\n".to_owned() };
         context.metrics.text(&Counts {
             grants: context.grants.len(),
-            requests: by_phase(&context.requests),
+            requests: by_phase(context),
             skew: context.clock.skew().as_secs_f64(),
         })
     }
 }
 
-fn by_phase(requests: &Store<AccessRequest>) -> Vec<(&'static str, usize)> {
+fn by_phase(context: &Context) -> Vec<(&'static str, usize)> {
     use Phase::{Active, Approved, Denied, Expired, Failed, Pending, Released};
-    let all = requests.state();
+    let mut all: Vec<Phase> = context.requests.state().iter().map(|r| r.phase()).collect();
+    all.extend(context.namespace_requests.state().iter().map(|r| r.phase()));
     [Pending, Approved, Active, Denied, Released, Expired, Failed]
         .into_iter()
-        .map(|phase| (phase.as_str(), all.iter().filter(|r| r.phase() == phase).count()))
+        .map(|phase| (phase.as_str(), all.iter().filter(|p| **p == phase).count()))
         .collect()
 }

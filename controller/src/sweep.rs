@@ -1,17 +1,20 @@
 //! Takes away what carries the label of a grant that is not there: the garbage collector does the same by owner, but
-//! not for an object whose owner was never what it said.
+//! not for an object whose owner was never what it said, nor for a namespace, which has none.
 
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, ResourceExt as _};
-use oz_shared::Grant;
+use kube::{Api, CustomResourceExt as _, ResourceExt as _};
+use oz_shared::names::grant_name;
+use oz_shared::request::NamespaceRef;
+use oz_shared::{Grant, NamespaceRequest};
 
 use crate::children::Found;
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error, grant::revoke};
-use crate::report;
+use crate::{report, write};
 
 /// Looks at each grant name that `suspects` brings, for as long as it does.
 pub(crate) async fn run(context: Arc<Context>, suspects: impl Stream<Item = String>) {
@@ -29,12 +32,16 @@ pub(crate) async fn run(context: Arc<Context>, suspects: impl Stream<Item = Stri
 async fn one(name: &str, context: &Context) -> Result<(), Error> {
     let suspects: Vec<Found> =
         context.children.labelled(|label| label == name).into_iter().filter(|c| !c.terminating).collect();
-    if suspects.is_empty() {
+    let namespaces = context.children.namespaces(name);
+    if suspects.is_empty() && namespaces.is_empty() {
         return Ok(());
     }
     let api: Api<Grant> = Api::all(context.client.clone());
     let grant = api.get_opt(name).await.doing("look for the owner of a labelled object")?;
     let owner = grant.and_then(|g| g.uid());
+    if owner.is_none() && !namespaces.is_empty() {
+        abandoned(name, &namespaces, context).await?;
+    }
     let orphans: Vec<Found> = suspects.into_iter().filter(|c| owner.is_none() || c.owner != owner).collect();
     if orphans.is_empty() {
         return Ok(());
@@ -42,4 +49,28 @@ async fn one(name: &str, context: &Context) -> Result<(), Error> {
     tracing::info!(grant = name, objects = orphans.len(), "sweeping what no grant owns");
     context.metrics.swept(orphans.len());
     revoke(&orphans, context).await
+}
+
+/// Namespaces of a grant that somebody deleted. They go as well, as long as the request that they were made for tells of
+/// them; what an uninstallation left is nobody's to delete, and neither is anything while the kind itself is being deleted.
+async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) -> Result<(), Error> {
+    let is_request = |r: &NamespaceRequest| grant_name(&r.uid().unwrap_or_default()) == grant;
+    if context.namespace_requests.find(is_request).is_none() {
+        return Ok(());
+    }
+    let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
+    let kind = api.get_metadata_opt(Grant::crd_name()).await.doing("look whether grants are still served")?;
+    if kind.is_none_or(|kind| kind.metadata.deletion_timestamp.is_some()) {
+        return Ok(());
+    }
+    tracing::info!(
+        grant,
+        namespaces = namespaces.len(),
+        "deleting the namespaces of a grant that was deleted"
+    );
+    context.metrics.swept(namespaces.len());
+    for namespace in namespaces {
+        write::delete_namespace(&context.client, namespace, grant).await.doing("delete the namespace")?;
+    }
+    Ok(())
 }

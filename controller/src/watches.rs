@@ -1,50 +1,106 @@
 //! Which objects are looked at when something happens: watch events in, names to reconcile out.
 
+use std::pin::Pin;
+
 use futures::{Stream, StreamExt as _};
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Resource, ResourceExt as _};
-use oz_shared::names::grant_name;
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::names::{grant_name, is_grant_name};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::reconcile::request::Kind as _;
+
+/// Objects of a kind, as the watch knows them, and where to say that one of them is to be looked at.
+struct Queue<K: Resource<DynamicType = ()> + Clone + 'static> {
+    known: Store<K>,
+    looks: UnboundedSender<ObjectRef<K>>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self { known: self.known.clone(), looks: self.looks.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + Send + 'static> Queue<K> {
+    fn new(known: Store<K>) -> (Self, Looks<K>) {
+        let (looks, receiver) = unbounded_channel();
+        (Self { known, looks }, Box::pin(stream(receiver)))
+    }
+
+    fn look(&self, object: ObjectRef<K>) {
+        let _ = self.looks.send(object);
+    }
+
+    fn all(&self) {
+        for object in self.known.state() {
+            self.look(ObjectRef::from_obj(object.as_ref()));
+        }
+    }
+}
+
+/// Which objects of a kind are to be looked at.
+pub(crate) type Looks<K> = Pin<Box<dyn Stream<Item = ObjectRef<K>> + Send>>;
 
 /// Where to say that an object is to be looked at. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Triggers {
-    requests: Store<AccessRequest>,
-    grants: Store<Grant>,
-    to_requests: UnboundedSender<ObjectRef<AccessRequest>>,
-    to_grants: UnboundedSender<ObjectRef<Grant>>,
+    access: Queue<AccessRequest>,
+    namespaces: Queue<NamespaceRequest>,
+    grants: Queue<Grant>,
     /// Names of grants of which something may be left though they are gone.
     to_sweep: UnboundedSender<String>,
 }
 
+/// What triggers bring: objects to reconcile, by kind, and grant names to sweep after.
+pub(crate) struct Triggered {
+    pub(crate) access: Looks<AccessRequest>,
+    pub(crate) namespaces: Looks<NamespaceRequest>,
+    pub(crate) grants: Looks<Grant>,
+    pub(crate) suspects: Pin<Box<dyn Stream<Item = String> + Send>>,
+}
+
 impl Triggers {
-    /// The triggers, and what they bring: requests and grants to reconcile, grant names to sweep after.
     pub(crate) fn new(
-        requests: Store<AccessRequest>,
+        access: Store<AccessRequest>,
+        namespaces: Store<NamespaceRequest>,
         grants: Store<Grant>,
-    ) -> (
-        Self,
-        impl Stream<Item = ObjectRef<AccessRequest>> + Send,
-        impl Stream<Item = ObjectRef<Grant>> + Send,
-        impl Stream<Item = String> + Send,
-    ) {
-        let (to_requests, r) = unbounded_channel();
-        let (to_grants, g) = unbounded_channel();
-        let (to_sweep, s) = unbounded_channel();
-        (Self { requests, grants, to_requests, to_grants, to_sweep }, stream(r), stream(g), stream(s))
+    ) -> (Self, Triggered) {
+        let (access, to_access) = Queue::new(access);
+        let (namespaces, to_namespaces) = Queue::new(namespaces);
+        let (grants, to_grants) = Queue::new(grants);
+        let (to_sweep, suspects) = unbounded_channel();
+        let triggered = Triggered {
+            access: to_access,
+            namespaces: to_namespaces,
+            grants: to_grants,
+            suspects: Box::pin(stream(suspects)),
+        };
+        (Self { access, namespaces, grants, to_sweep }, triggered)
+    }
+
+    pub(crate) fn access_request(&self, event: &Event<AccessRequest>) {
+        self.request(event, &self.access);
+    }
+
+    pub(crate) fn namespace_request(&self, event: &Event<NamespaceRequest>) {
+        self.request(event, &self.namespaces);
     }
 
     /// A request came, changed or went: itself and its grant.
-    pub(crate) fn request(&self, event: &Event<AccessRequest>) {
+    fn request<K>(&self, event: &Event<K>, queue: &Queue<K>)
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + 'static,
+    {
         match event {
             Event::Apply(request) | Event::Delete(request) => {
-                let _ = self.to_requests.send(ObjectRef::from_obj(request));
+                queue.look(ObjectRef::from_obj(request));
                 let grant = grant_name(&request.uid().unwrap_or_default());
-                let _ = self.to_grants.send(ObjectRef::new(&grant));
+                self.grants.look(ObjectRef::new(&grant));
             }
             Event::InitDone => self.everything(),
             Event::Init | Event::InitApply(_) => {}
@@ -55,9 +111,14 @@ impl Triggers {
     pub(crate) fn grant(&self, event: &Event<Grant>) {
         match event {
             Event::Apply(grant) | Event::Delete(grant) => {
-                let _ = self.to_grants.send(ObjectRef::from_obj(grant));
+                self.grants.look(ObjectRef::from_obj(grant));
                 let request = &grant.spec.request;
-                let _ = self.to_requests.send(ObjectRef::new(&request.name).within(&request.namespace));
+                match request.kind.as_str() {
+                    NamespaceRequest::NAME => {
+                        self.namespaces.look(ObjectRef::new(&request.name).within(&request.namespace));
+                    }
+                    _ => self.access.look(ObjectRef::new(&request.name).within(&request.namespace)),
+                }
                 if matches!(event, Event::Delete(_)) {
                     let _ = self.to_sweep.send(grant.name_any());
                 }
@@ -67,30 +128,28 @@ impl Triggers {
         }
     }
 
-    /// A labelled object came, changed or went; without a name, any may have.
+    /// A labelled object came, changed or went; without a name, any may have. What is part of a namespace is no grant's.
     pub(crate) fn part(&self, grant: Option<String>) {
         match grant {
-            Some(name) => {
-                let _ = self.to_grants.send(ObjectRef::new(&name));
+            Some(name) if is_grant_name(&name) => {
+                self.grants.look(ObjectRef::new(&name));
                 let _ = self.to_sweep.send(name);
             }
+            Some(_) => {}
             None => self.everything(),
         }
     }
 
     /// Something that this grant rests on changed.
     pub(crate) fn ground(&self, grant: &Grant) {
-        let _ = self.to_grants.send(ObjectRef::from_obj(grant));
+        self.grants.look(ObjectRef::from_obj(grant));
     }
 
     /// A watch was interrupted: what it did not tell may have happened to anything.
     fn everything(&self) {
-        for request in self.requests.state() {
-            let _ = self.to_requests.send(ObjectRef::from_obj(request.as_ref()));
-        }
-        for grant in self.grants.state() {
-            let _ = self.to_grants.send(ObjectRef::from_obj(grant.as_ref()));
-        }
+        self.access.all();
+        self.namespaces.all();
+        self.grants.all();
     }
 }
 

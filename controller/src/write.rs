@@ -1,13 +1,15 @@
 //! The only calls that change anything in the cluster. Each passes a fault point, carries the controller's name as field
 //! manager, and where it takes something away names it by uid.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Client, Resource, core::NamespaceResourceScope};
+use kube::{Client, Resource, ResourceExt as _, core::NamespaceResourceScope};
 use oz_shared::FIELD_MANAGER;
 use oz_shared::grant::PodRef;
+use oz_shared::names::GRANT_LABEL;
+use oz_shared::request::NamespaceRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -101,6 +103,52 @@ where
         ..DeleteParams::background()
     };
     done_or_gone(api.delete(name, &params).await.map(drop))
+}
+
+/// Gives a namespace from one grant to another. If it is not that grant's any more, or another of its name, that is an
+/// error (422, or 404).
+pub(crate) async fn relabel(
+    client: &Client,
+    namespace: &NamespaceRef,
+    from: &str,
+    to: &str,
+) -> kube::Result<()> {
+    fault::before_write();
+    let api: Api<Namespace> = Api::all(client.clone());
+    let label = format!("/metadata/labels/{}", GRANT_LABEL.replace('/', "~1"));
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": namespace.uid},
+        {"op": "test", "path": label, "value": from},
+        {"op": "replace", "path": label, "value": to},
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch(&namespace.name, &params, &Patch::<()>::Json(patch)).await.map(drop)
+}
+
+/// Deletes the namespace with this uid, if it is this grant's still when it goes; else it is left.
+pub(crate) async fn delete_namespace(
+    client: &Client,
+    namespace: &NamespaceRef,
+    grant: &str,
+) -> kube::Result<()> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let there = api.get_metadata_opt(&namespace.name).await?.filter(|n| {
+        n.uid().as_deref() == Some(&namespace.uid)
+            && n.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant)
+            && n.metadata.deletion_timestamp.is_none()
+    });
+    let Some(there) = there else { return Ok(()) };
+    fault::before_write();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(namespace.uid.clone()),
+            // Another grant may be taking it over in this moment.
+            resource_version: there.metadata.resource_version,
+        }),
+        ..DeleteParams::background()
+    };
+    done_or_gone(api.delete(&namespace.name, &params).await.map(drop))
 }
 
 /// Evicts the pod with this uid, within its disruption budget (429 while the budget is used up).

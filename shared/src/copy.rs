@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::AccessRequestSpec;
 use crate::exec;
 use crate::names::DEFAULT_CONTAINER;
 use crate::plain::{self, some_of};
 use crate::quantity::milli;
-use crate::request::AccessRequestSpec;
 use crate::template::{Amounts, Keep, PatchVerb, ShellAccess, VolumeClaims, WorkloadKind};
 
 /// How long the copy has to end, in seconds: a stream into it ends with it.

@@ -9,12 +9,14 @@ use crate::names::{GATE_PROBE, GATE_REVISION, GRANT_LABEL, SESSIONS_NAMESPACE, S
 use crate::request::Requester;
 
 /// The policies that must be there, each with its bindings.
-pub const POLICIES: [(&str, &[&str]); 10] = [
+pub const POLICIES: [(&str, &[&str]); 12] = [
     ("oz-request-create", &["oz-request-create"]),
     ("oz-request-template", &["oz-request-template-create", "oz-request-template-update"]),
+    ("oz-request-class", &["oz-request-class-create", "oz-request-class-update"]),
     ("oz-request-update", &["oz-request-update"]),
     ("oz-request-delete", &["oz-request-delete"]),
     ("oz-template", &["oz-template"]),
+    ("oz-namespaces", &["oz-namespaces"]),
     ("oz-guard", &["oz-guard"]),
     ("oz-sessions", &["oz-sessions"]),
     ("oz-records", &["oz-records"]),
@@ -96,6 +98,14 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
         "spec": {"exec": {"pods": {"selector": {"matchLabels": {"ozaccess.io/gate-probe": "none"}}}, "connections": ["attach"]},
                  "duration": {"default": "1m", "max": "1m"}},
     });
+    let class = json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass", "metadata": {"name": "gate-probe-class"},
+        "spec": {"role": "view", "ttl": {"default": "1m", "max": "1m"}},
+    });
+    let namespaces = json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": "gate-probe-long"},
+        "spec": {"class": GATE_PROBE, "namespaces": ["gate-probe"], "duration": "2m", "requester": me},
+    });
     let event = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "gate-probe"},
         "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "ozaccess.io/controller",
@@ -118,9 +128,12 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
     vec![
         Probe::new("oz-request-create", "POST", &requests, &forged),
         Probe::new("oz-request-template", "POST", &requests, &request("gate-probe-long", me, "2m")),
+        Probe::new("oz-request-class", "POST", &format!("{oz}/namespacerequests"), &namespaces),
         Probe::new("oz-request-update", "PATCH", &kept, &label).by_controller(),
         Probe::new("oz-request-delete", "DELETE", &kept, &deletion).by_controller(),
         Probe::new("oz-template", "POST", &format!("{oz}/accesstemplates"), &template).by_controller(),
+        Probe::new("oz-namespaces", "POST", "/apis/ozaccess.io/v1alpha1/namespaceclasses", &class)
+            .by_controller(),
         Probe::new("oz-guard", "POST", &roles, &role(json!({GRANT_LABEL: "gate-probe"}))),
         Probe::new(
             "oz-sessions",

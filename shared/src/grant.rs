@@ -6,9 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::copy::Asked;
-use crate::request::TemplatePin;
+use crate::namespace_class::{NamespaceResource, OnTaken, Subject};
+use crate::request::{NamespaceRef, TemplatePin};
 use crate::schema::rules;
 use crate::template::{OnEnd, RoleKind, ShellAccess};
 
@@ -70,6 +72,9 @@ pub struct GrantSpec {
     /// The role that is bound for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleTerms>,
+    /// The namespaces that are made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<NamespaceTerms>,
     /// The same in words.
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(max = 2048)))]
@@ -93,7 +98,7 @@ pub struct Holder {
 /// The request that a grant is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRef {
-    /// `AccessRequest`.
+    /// `AccessRequest` or `NamespaceRequest`.
     #[schemars(length(max = 64))]
     pub kind: String,
     /// Its namespace, or empty.
@@ -203,6 +208,48 @@ pub struct RoleTerms {
     pub allow_lasting: bool,
 }
 
+/// The namespaces, as they are to be made. They are nobody's dependants: the controller deletes them at the end, and they
+/// outlast an uninstallation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceTerms {
+    /// What they are to be called.
+    #[schemars(length(min = 1, max = 16), inner(length(max = 63)))]
+    pub names: Vec<String>,
+    /// What becomes of one whose name is taken.
+    #[serde(default)]
+    pub on_taken: OnTaken,
+    /// Their labels.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 32))]
+    pub labels: BTreeMap<String, String>,
+    /// Their annotations.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 32))]
+    pub annotations: BTreeMap<String, String>,
+    /// The ClusterRole of their owners.
+    #[schemars(length(min = 1, max = 253))]
+    pub role: String,
+    /// The account of another grant that owns them, where they share one.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub shared_account: String,
+    /// Who owns them by name.
+    #[serde(default)]
+    #[schemars(length(max = 33))]
+    pub owners: Vec<Subject>,
+    /// What stands in each of them.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub resources: Vec<NamespaceResource>,
+    /// How many its holder may have of this class at a time.
+    pub max_live: i32,
+    /// The grant from which they are taken over; empty where they are made.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub extends: String,
+}
+
 /// The terms of the loan, copied when it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -239,6 +286,10 @@ pub struct GrantStatus {
     /// The copy, once it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<PodRef>,
+    /// The namespaces, once they were made, in the order of their names in the terms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub namespaces: Vec<NamespaceRef>,
     /// When the copy ends by itself, once it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Time>,

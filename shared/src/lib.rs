@@ -1,6 +1,7 @@
 //! The contract between Oz's parts: the API types of group `ozaccess.io`, the names and labels that admission policies
 //! rely on, durations, and what templates lend. No client, no runtime and no clock: time is passed in.
 
+mod access_request;
 pub mod conditions;
 pub mod copy;
 pub mod debug;
@@ -10,14 +11,21 @@ pub mod gate;
 pub mod grant;
 pub mod lasting;
 pub mod names;
+pub mod namespace_class;
+pub mod namespace_request;
 pub mod plain;
+pub mod policy;
 pub mod quantity;
 pub mod request;
 mod schema;
 pub mod template;
 
+pub use access_request::{AccessRequest, AccessRequestSpec};
 pub use grant::{Grant, GrantSpec, GrantStatus};
-pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus, Phase};
+pub use namespace_class::{NamespaceClass, NamespaceClassSpec};
+pub use namespace_request::{NamespaceRequest, NamespaceRequestSpec};
+pub use policy::Policy;
+pub use request::{Phase, Request, RequestStatus};
 pub use template::{AccessTemplate, AccessTemplateSpec};
 
 /// The API group of everything that is Oz's.
@@ -32,5 +40,11 @@ pub const FIELD_MANAGER: &str = "oz-controller";
 pub fn custom_resource_definitions()
 -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     use kube::CustomResourceExt as _;
-    vec![AccessTemplate::crd(), AccessRequest::crd(), Grant::crd()]
+    vec![
+        AccessTemplate::crd(),
+        AccessRequest::crd(),
+        NamespaceClass::crd(),
+        NamespaceRequest::crd(),
+        Grant::crd(),
+    ]
 }

@@ -8,6 +8,12 @@ pub const SESSIONS_NAMESPACE: &str = "oz-sessions";
 pub const CONTROLLER_USERNAME: &str = "system:serviceaccount:oz-system:oz-controller";
 /// Carried by all that a grant made; its value is the grant's name. The guard policy holds it.
 pub const GRANT_LABEL: &str = "ozaccess.io/grant";
+/// The value of [`GRANT_LABEL`] on what stands in a lent namespace for as long as that does, whichever grant holds it.
+pub const PART_OF_NAMESPACE: &str = "namespace";
+/// Carried by a lent namespace: the class it is of.
+pub const CLASS_LABEL: &str = "ozaccess.io/class";
+/// Carried by a lent namespace in which only Oz writes NetworkPolicies; its value is `Oz`.
+pub const NETWORK_POLICIES_LABEL: &str = "ozaccess.io/network-policies";
 /// Ends each message of the gate's policies: which revision refused.
 pub const GATE_REVISION: &str = "[oz 1]";
 /// The template, and the request, kept in [`SYSTEM_NAMESPACE`] so that dry runs have something to be refused on.
@@ -64,6 +70,49 @@ pub fn copy_name(workload: &str, request_uid: &str) -> String {
     format!("{}-oz-{}", workload.trim_end_matches('-'), id(request_uid))
 }
 
+/// The name that a lent namespace gets where `wanted` is taken: a DNS label.
+#[must_use]
+pub fn suffixed(wanted: &str, request_uid: &str) -> String {
+    /// As many letters and digits of the uid.
+    const SUFFIX: usize = 5;
+    let wanted: String = wanted.chars().take(63 - SUFFIX - 1).collect();
+    let suffix: String = id(request_uid).chars().take(SUFFIX).collect();
+    format!("{}-{suffix}", wanted.trim_end_matches('-'))
+}
+
+/// What a namespace's name begins with where a class asks for the requester's: `ci-builder-` for the ServiceAccount
+/// `builder` in `ci`. It tells people apart who keep to it, and is no proof of who asked.
+#[must_use]
+pub fn prefix_of(username: &str) -> String {
+    let name = username.strip_prefix("system:serviceaccount:").unwrap_or(username);
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    format!("{}-", name.chars().map(letter).collect::<String>().trim_matches('-'))
+}
+
+/// The place that the n-th live namespace of one requester and class takes: an object of this name is there once.
+#[must_use]
+pub fn place_name(class_uid: &str, username: &str, user_uid: &str, n: usize) -> String {
+    let whose = crate::plain::digest(&serde_json::json!([class_uid, username, user_uid]));
+    format!("{PLACE}{}-{n}", whose.chars().take(16).collect::<String>())
+}
+
+/// How the names of places begin.
+pub const PLACE: &str = "oz-place-";
+
+/// Is this the name of a grant, as far as can be told from it?
+#[must_use]
+pub fn is_grant_name(label: &str) -> bool {
+    label
+        .strip_prefix("oz-")
+        .is_some_and(|id| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+/// Is this name nobody's to have lent to him?
+#[must_use]
+pub fn is_reserved_name(namespace: &str) -> bool {
+    is_reserved_namespace(namespace) || matches!(namespace, "default" | "oz-requests" | "nsplease-requests")
+}
+
 fn id(request_uid: &str) -> String {
     request_uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect::<String>().to_lowercase()
 }
@@ -86,6 +135,19 @@ mod tests {
         assert_eq!(account_name(SessionKind::Pods, uid, deadline), "oz-p-7f2a91bb03c1-x1795348800");
         assert_eq!(copy_name("db", uid), "db-oz-7f2a91bb03c1");
         assert_eq!(copy_name(&"a.b-".repeat(30), uid).len(), 63);
+    }
+
+    #[test]
+    fn namespaces_are_named_by_whoever_asks() {
+        assert_eq!(suffixed("shop", "7F2A91bb-03c1"), "shop-7f2a9");
+        assert_eq!(suffixed(&"a-".repeat(31), "7F2A91bb").len(), 63);
+        assert_eq!(prefix_of("Alice@example.com"), "alice-example-com-");
+        assert_eq!(prefix_of("system:serviceaccount:ci:builder"), "ci-builder-");
+        assert_ne!(place_name("c", "a", "", 0), place_name("c", "a", "", 1));
+        assert_ne!(place_name("c", "a", "", 0), place_name("c", "", "a", 0));
+        assert!(is_grant_name("oz-7f2a91bb03c1"));
+        assert!(!["oz-", "oz-p-x", PART_OF_NAMESPACE, ""].into_iter().any(is_grant_name));
+        assert!(is_reserved_name("default") && is_reserved_name("kube-x") && !is_reserved_name("shop"));
     }
 
     #[test]

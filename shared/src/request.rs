@@ -1,104 +1,78 @@
-//! AccessRequest: who asks for which template and why, who decided what, and how it stands.
+//! What every kind of request has in common: who asks, who decided what, and how it stands.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::CustomResource;
+use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::schema::{
-    DURATION, IMAGE_OR_EMPTY, LABEL_OR_EMPTY, QUANTITY, SUBDOMAIN, SUBDOMAIN_OR_EMPTY, TEXT, rules,
-};
+use crate::schema::{TEXT, rules};
 
-/// One person's or pipeline's request for what a template of this namespace offers. After creation nothing in `spec`
-/// changes but that decisions are added and that it is released.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[kube(
-    group = "ozaccess.io",
-    version = "v1alpha1",
-    kind = "AccessRequest",
-    namespaced,
-    status = "AccessRequestStatus",
-    shortname = "areq",
-    category = "oz",
-    derive = "PartialEq",
-    doc = "A request for what a template offers: who asks, why, who decided, and how it stands.",
-    printcolumn = r#"{"name":"Template","type":"string","jsonPath":".spec.template"}"#,
-    printcolumn = r#"{"name":"Requester","type":"string","jsonPath":".spec.requester.username"}"#,
-    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
-    printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".status.expiresAt"}"#,
-    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".spec.reason","priority":1}"#,
-    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
-)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("self.template == oldSelf.template && self.duration == oldSelf.duration && self.reason == oldSelf.reason && self.pod == oldSelf.pod && self.container == oldSelf.container && self.memory == oldSelf.memory && self.cpu == oldSelf.cpu && self.node == oldSelf.node && self.image == oldSelf.image",
-     "what was asked for cannot change: ask again"),
-    ("self.requester == oldSelf.requester", "the requester cannot change"),
-    ("!oldSelf.released || (self.released && self.releasedBy == oldSelf.releasedBy && self.releaseReason == oldSelf.releaseReason)",
-     "a release is final"),
-    ("self.released == (self.releasedBy != '') && (self.released || self.releaseReason == '')",
-     "releasedBy and releaseReason go with released"),
-    ("self.decisions.size() >= oldSelf.decisions.size() && self.decisions.size() <= oldSelf.decisions.size() + 1",
-     "one decision at a time, and none is taken back"),
-    ("oldSelf.decisions.all(o, self.decisions.exists(d, d.by == o.by))", "a decision is not taken back"),
-    ("self.decisions.size() == oldSelf.decisions.size() || !(oldSelf.released || oldSelf.decisions.exists(d, d.decision == 'Deny'))",
-     "it was denied or released: nothing is left to decide"),
-])))]
-pub struct AccessRequestSpec {
-    /// The template of this namespace that is asked for.
-    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
-    pub template: String,
-    /// For how long, from the approval on: `1h30m`. Empty: the template's default.
-    #[serde(default)]
-    #[schemars(length(max = 12), regex(pattern = DURATION))]
-    pub duration: String,
-    /// Why, for those who decide and those who read later.
-    #[serde(default)]
-    #[schemars(length(max = 1024), regex(pattern = TEXT))]
-    pub reason: String,
-    /// The pod that is meant. Empty: a ready one is chosen.
-    #[serde(default)]
-    #[schemars(length(max = 253), regex(pattern = SUBDOMAIN_OR_EMPTY))]
-    pub pod: String,
-    /// The container that is meant. Empty: whichever the template offers.
-    #[serde(default)]
-    #[schemars(length(max = 63), regex(pattern = LABEL_OR_EMPTY))]
-    pub container: String,
-    /// Memory for the copy of the pod: `128Mi`. Empty: as the template or the workload has it.
-    #[serde(default)]
-    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
-    pub memory: String,
-    /// Cores for the copy of the pod: `2`, `500m`. Empty: as the template or the workload has it.
-    #[serde(default)]
-    #[schemars(length(max = 20), regex(pattern = QUANTITY))]
-    pub cpu: String,
-    /// The node that the copy of a DaemonSet's pod is to run on. Empty: any.
-    #[serde(default)]
-    #[schemars(length(max = 253), regex(pattern = SUBDOMAIN_OR_EMPTY))]
-    pub node: String,
-    /// The image of the debugging container, one that the template offers. Empty: its first.
-    #[serde(default)]
-    #[schemars(length(max = 512), regex(pattern = IMAGE_OR_EMPTY))]
-    pub image: String,
-    /// Who asks, exactly as the API server knows the caller (`kubectl auth whoami`).
-    pub requester: Requester,
-    /// What was decided, one entry a decider. Added to, never changed; one Deny is final.
-    #[serde(default)]
-    #[schemars(length(max = 16))]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["by"]))]
-    pub decisions: Vec<Decision>,
-    /// Set to end it, by the requester or by who holds the verb `revoke` on the template. Never unset.
-    #[serde(default)]
-    pub released: bool,
-    /// Who released it: the caller.
-    #[serde(default)]
-    #[schemars(length(max = 512))]
-    pub released_by: String,
-    /// Why it was released.
-    #[serde(default)]
-    #[schemars(length(max = 1024), regex(pattern = TEXT))]
-    pub release_reason: String,
+/// A request of any kind.
+pub trait Request: Resource<DynamicType = ()> {
+    /// The name of the template or class that it asks under.
+    fn policy(&self) -> &str;
+    /// Who asks.
+    fn requester(&self) -> &Requester;
+    /// For how long; empty: as the policy has it.
+    fn duration(&self) -> &str;
+    /// Why.
+    fn reason(&self) -> &str;
+    /// What was decided.
+    fn decisions(&self) -> &[Decision];
+    /// Its release, once there is one.
+    fn release(&self) -> Option<Release<'_>>;
+    /// How it stands, once the controller has looked.
+    fn status(&self) -> Option<&RequestStatus>;
+
+    /// The present phase; Pending where the controller has not looked yet.
+    fn phase(&self) -> Phase {
+        self.status().and_then(|s| s.phase).unwrap_or(Phase::Pending)
+    }
+}
+
+/// Who ended a request before its time, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release<'a> {
+    /// The caller.
+    pub by: &'a str,
+    /// His reason, or nothing.
+    pub reason: &'a str,
+}
+
+impl<'a> Release<'a> {
+    pub(crate) fn of(released: bool, by: &'a str, reason: &'a str) -> Option<Self> {
+        released.then_some(Self { by, reason })
+    }
+}
+
+/// The CEL rules of a request's spec: after creation nothing in it changes but that decisions are added and that it is
+/// released. `unchanged` compares the fields that are the kind's own.
+pub(crate) fn request_rules(unchanged: &str) -> serde_json::Value {
+    rules(&[
+        (
+            &format!("{unchanged} && self.duration == oldSelf.duration && self.reason == oldSelf.reason"),
+            "what was asked for cannot change: ask again",
+        ),
+        ("self.requester == oldSelf.requester", "the requester cannot change"),
+        (
+            "!oldSelf.released || (self.released && self.releasedBy == oldSelf.releasedBy && self.releaseReason == oldSelf.releaseReason)",
+            "a release is final",
+        ),
+        (
+            "self.released == (self.releasedBy != '') && (self.released || self.releaseReason == '')",
+            "releasedBy and releaseReason go with released",
+        ),
+        (
+            "self.decisions.size() >= oldSelf.decisions.size() && self.decisions.size() <= oldSelf.decisions.size() + 1",
+            "one decision at a time, and none is taken back",
+        ),
+        ("oldSelf.decisions.all(o, self.decisions.exists(d, d.by == o.by))", "a decision is not taken back"),
+        (
+            "self.decisions.size() == oldSelf.decisions.size() || !(oldSelf.released || oldSelf.decisions.exists(d, d.decision == 'Deny'))",
+            "it was denied or released: nothing is left to decide",
+        ),
+    ])
 }
 
 /// Who asks, as the API server saw it.
@@ -161,10 +135,10 @@ pub enum Verdict {
     Deny,
 }
 
-/// How the request stands; written by the controller alone.
+/// How a request stands; written by the controller alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AccessRequestStatus {
+pub struct RequestStatus {
     /// Pending, Approved (the grant is being made), Active, or how it ended: Denied, Released, Expired, Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
@@ -201,6 +175,10 @@ pub struct AccessRequestStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub account: String,
+    /// The namespaces that were made for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub namespaces: Vec<NamespaceRef>,
     /// The pod that was chosen or named.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
@@ -261,10 +239,13 @@ impl Phase {
     }
 }
 
-impl AccessRequest {
-    /// The present phase; Pending where the controller has not looked yet.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        self.status.as_ref().and_then(|s| s.phase).unwrap_or(Phase::Pending)
-    }
+/// One namespace, not its namesakes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct NamespaceRef {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
 }

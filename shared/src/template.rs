@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::policy::{Consent, Policy};
 use crate::schema::{DURATION, IMAGE, LABEL, LABEL_OR_EMPTY, PATCH_PATH, QUANTITY, ROLE, rules};
 
 /// What may be asked for in this namespace: exactly one of `exec`, `shell`, `debug` or `role`, for how long at most, and
@@ -75,6 +76,20 @@ pub struct AccessTemplateSpec {
     pub history_ttl: String,
 }
 
+impl Policy for AccessTemplate {
+    fn consent(&self) -> Consent<'_> {
+        let spec = &self.spec;
+        Consent {
+            duration: &spec.duration,
+            approvals: spec.approvals,
+            approvers: &spec.approvers,
+            reason: spec.reason,
+            pending_timeout: &spec.pending_timeout,
+            history_ttl: &spec.history_ttl,
+        }
+    }
+}
+
 impl AccessTemplateSpec {
     /// The connections into a pod that it lends; none where it lends a role.
     #[must_use]
@@ -106,16 +121,16 @@ impl AccessTemplateSpec {
     }
 }
 
-fn one() -> i32 {
+pub(crate) fn one() -> i32 {
     1
 }
-fn pending_timeout() -> String {
+pub(crate) fn pending_timeout() -> String {
     "1h".to_owned()
 }
 fn start_timeout() -> String {
     "5m".to_owned()
 }
-fn history_ttl() -> String {
+pub(crate) fn history_ttl() -> String {
     "168h".to_owned()
 }
 
@@ -242,7 +257,7 @@ pub struct PodSelector {
 }
 
 /// The schema of a label's value.
-fn label_value() -> serde_json::Value {
+pub(crate) fn label_value() -> serde_json::Value {
     serde_json::json!({"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"})
 }
 

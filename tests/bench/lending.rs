@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{AttachParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::client::UpgradeConnectionError;
 use kube::{Api, Client};
+use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::{AccessRequest, AccessRequestSpec, AccessTemplate, Phase};
 use serde_json::{Value, json};

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
 use kube::api::ListParams;
+use oz_shared::Request as _;
 use oz_shared::names::{CEILING_ROLE, CONTROLLER_USERNAME, NAMESPACE_ROLE, SYSTEM_NAMESPACE};
 use oz_shared::{AccessRequest, Grant};
 use serde_json::{Value, json};

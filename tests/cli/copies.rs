@@ -1,5 +1,6 @@
 //! A shell in a copy of a workload's pod: what is said while it is waited for, what the approver is shown, and how it ends.
 
+use oz_shared::Request as _;
 use serde_json::{Value, json};
 use support::{Call, with};
 

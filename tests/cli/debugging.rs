@@ -1,5 +1,6 @@
 //! A debugging container beside those of a live pod: joined, and ended with its shell.
 
+use oz_shared::Request as _;
 use serde_json::json;
 
 use crate::home::Home;

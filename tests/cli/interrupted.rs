@@ -4,6 +4,7 @@ use crate::home::Home;
 use crate::proxy::Line;
 use crate::stage::{ASKED, FREE, staged};
 use crate::terminal::{PROMPT, Terminal};
+use oz_shared::Request as _;
 
 #[tokio::test]
 async fn a_signal_withdraws() {

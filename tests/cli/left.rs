@@ -6,6 +6,7 @@ use crate::proxy::Line;
 use crate::stage::staged;
 use crate::terminal::{PROMPT, Terminal};
 use crate::world::World;
+use oz_shared::Request as _;
 
 /// What puts the cursor back where a program has hidden it.
 const CURSOR: &str = "\x1b[?25h";

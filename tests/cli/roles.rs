@@ -1,5 +1,6 @@
 //! A role, lent for kubectl: under an account of its own, or to the holder by name.
 
+use oz_shared::Request as _;
 use oz_shared::names::{BIND_REQUESTER_ROLE, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 use support::eventually;

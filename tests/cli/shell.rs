@@ -1,5 +1,6 @@
 //! A shell on a terminal: what is typed goes to the remote end, and leaving keeps the access or ends it as was said.
 
+use oz_shared::Request as _;
 use support::eventually;
 
 use crate::home::Home;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::{SignedDuration, Timestamp};
+use oz_shared::Request as _;
 use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, custom_resource_definitions};
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! Shells in a copy of a workload's pod: what the copy is, who takes notice of it, how it fails to start, how it ends.
 
 use futures::FutureExt as _;
+use oz_shared::Request as _;
 use oz_shared::conditions::READY;
 use serde_json::{Value, json};
 use support::{Call, Outcome, eventually, with};

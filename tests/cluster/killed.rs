@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use oz_shared::Request as _;
 use oz_shared::conditions::APPROVED;
 use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, Grant};

@@ -1,6 +1,7 @@
 //! Asking, deciding, ending, as people do it, and waiting for what the controller makes of it.
 
 use oz_shared::AccessRequest;
+use oz_shared::Request as _;
 use oz_shared::conditions;
 use oz_shared::names::GRANT_LABEL;
 use serde_json::{Value, json};

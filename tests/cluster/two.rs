@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use oz_shared::Request as _;
 use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, Grant, Phase};
 use serde_json::json;

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
+use oz_shared::Request as _;
 use oz_shared::{AccessRequest, AccessTemplate, Phase};
 
 use crate::app::App;

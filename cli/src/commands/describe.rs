@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
+use oz_shared::Request as _;
 use oz_shared::request::{TemplatePin, Verdict};
 use oz_shared::{AccessRequest, AccessTemplate, AccessTemplateSpec, Phase};
 

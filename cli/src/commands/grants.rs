@@ -1,5 +1,6 @@
 //! `oz grants`
 
+use oz_shared::Request as _;
 use oz_shared::{AccessRequest, Grant, Phase};
 
 use super::list::{self, ListArgs};

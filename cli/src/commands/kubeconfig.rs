@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 use kube::api::ListParams;
+use oz_shared::Request as _;
 use oz_shared::{AccessRequest, Phase};
 
 use crate::app::App;

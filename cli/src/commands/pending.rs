@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use kube::ResourceExt as _;
+use oz_shared::Request as _;
 use oz_shared::request::Requester;
 use oz_shared::{AccessRequest, Phase};
 

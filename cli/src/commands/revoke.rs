@@ -8,6 +8,7 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::AccessRequest;
+use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
 use serde::de::DeserializeOwned;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use oz_shared::Phase;
+use oz_shared::Request as _;
 
 use crate::app::App;
 use crate::error::Error;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use oz_shared::Phase;
+use oz_shared::Request as _;
 use serde::Deserialize;
 use tokio::time::Instant;
 

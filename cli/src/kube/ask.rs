@@ -2,7 +2,9 @@
 
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
-use oz_shared::request::{AccessRequestSpec, Requester};
+use oz_shared::AccessRequestSpec;
+use oz_shared::Request as _;
+use oz_shared::request::Requester;
 use oz_shared::{AccessRequest, Phase};
 
 use super::client::{Cluster, Fault};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, ResourceExt as _};
+use oz_shared::Request as _;
 use oz_shared::request::Verdict;
 use oz_shared::{AccessRequest, Phase, conditions};
 use tokio::time::Instant;

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::ResourceExt as _;
+use oz_shared::Request as _;
 use oz_shared::grant::GrantSpec;
 use oz_shared::request::Verdict;
 use oz_shared::template::{AccessTemplateSpec, ReasonPolicy, WorkloadRef};

@@ -6,7 +6,7 @@ use kube::{Client, Error};
 use oz_shared::gate::{self, Probe};
 use oz_shared::names::{GATE_PROBE, GATE_REVISION, SYSTEM_NAMESPACE};
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, AccessRequestStatus, Phase};
+use oz_shared::{AccessRequest, Phase, RequestStatus};
 
 use crate::write;
 
@@ -54,10 +54,10 @@ async fn keep_request(client: &Client, me: &Requester) -> Result<(), String> {
         }
     };
     if request.status.as_ref().is_none_or(|s| s.approved_at.is_none()) {
-        let status = AccessRequestStatus {
+        let status = RequestStatus {
             phase: Some(Phase::Failed),
             approved_at: request.metadata.creation_timestamp.clone(),
-            ..AccessRequestStatus::default()
+            ..RequestStatus::default()
         };
         write::status(&api, &request, request.status.as_ref(), &status).await.map_err(failed)?;
     }

@@ -2,6 +2,7 @@
 
 use kube::ResourceExt as _;
 use oz_shared::Phase;
+use oz_shared::Request as _;
 
 use crate::app::App;
 use crate::duration::human;

@@ -6,19 +6,43 @@ use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 
 use super::container::{self, Container, Order};
+use super::namespaces;
+use super::observe::Observed;
 use super::plan::Plan;
 use crate::children::{Child, Found, Kind};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 use crate::write;
 
-/// Makes the container that the grant rests on, and tells how that stands. What the API server refuses for good is told
-/// in its own words.
-pub(super) async fn order(grant: &Grant, order: &Order, context: &Context) -> Result<Container, Error> {
-    let made = match order {
-        Order::Copy(pod) => write::create_pod(&context.client, pod).await,
-        Order::Debug(pod, container) => write::add_container(&context.client, pod, container).await,
-    };
+/// Makes what the grant rests on, and beside it those parts that do not need it, and notes how that stands.
+pub(super) async fn order(
+    grant: &Grant,
+    order: &Order,
+    parts: &[Child],
+    seen: &mut Observed,
+    context: &Context,
+) -> Result<(), Error> {
+    match order {
+        Order::Namespaces => {
+            let (lent, made) =
+                tokio::join!(namespaces::make(grant, &seen.namespaces, context), make(parts, context));
+            seen.namespaces = lent?;
+            made?;
+            seen.children.extend(parts.iter().map(|part| Found::made(part, grant)));
+        }
+        Order::Copy(pod) => {
+            seen.container = container(grant, write::create_pod(&context.client, pod).await, context).await?;
+        }
+        Order::Debug(pod, added) => {
+            let added = write::add_container(&context.client, pod, added).await;
+            seen.container = container(grant, added, context).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How the container stands that was just made. What the API server refuses for good is told in its own words.
+async fn container(grant: &Grant, made: kube::Result<Pod>, context: &Context) -> Result<Container, Error> {
     match made {
         Ok(pod) => Ok(container::of(grant, &pod)),
         // Made by another replica, or before a restart, in the moment since it was looked for.
@@ -48,6 +72,8 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
             tracing::warn!(pod = pod.name, error = %crate::report::chain(&error), "failed to evict");
         }
     }
+    namespaces::delete(grant, &plan.remove, context).await?;
+    make(&plan.furnish, context).await?;
     make(&plan.make, context).await?;
     let api: Api<Grant> = Api::all(context.client.clone());
     if let Some(status) = &plan.status {

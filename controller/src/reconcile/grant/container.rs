@@ -51,9 +51,11 @@ pub(crate) enum Container {
     Unknown(String),
 }
 
-/// How a container is made.
+/// How what a grant rests on is made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Order {
+    /// By making namespaces.
+    Namespaces,
     /// By making this pod.
     Copy(Value),
     /// By putting this container into that pod.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod container;
+mod namespaces;
 mod observe;
 mod plan;
 
@@ -28,7 +29,7 @@ pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Resul
         let now = context.clock.now();
         let mut plan = plan::plan(&grant, &seen, now);
         if let Some(order) = &plan.order {
-            seen.container = apply::order(&grant, order, &context).await?;
+            apply::order(&grant, order, &plan.make, &mut seen, &context).await?;
             plan = plan::plan(&grant, &seen, now);
         }
         apply::apply(&grant, &plan, &context).await?;

@@ -8,13 +8,14 @@ use oz_shared::grant::{PodRef, RequestRef, RoleTerms};
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::Verdict;
 use oz_shared::template::OnEnd;
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest};
 
 use super::container::{self, Container};
-use super::plan::{awaits_copy, end, lends};
+use super::namespaces::{self, Lent};
+use super::plan::{awaits, end, lends, parts};
 use crate::children::{self, Found};
 use crate::context::Context;
-use crate::reconcile::request::{may, role_of};
+use crate::reconcile::request::{Kind, may, role_of};
 use crate::reconcile::{Doing as _, Error};
 
 /// What the world looks like to one grant.
@@ -30,6 +31,8 @@ pub(crate) struct Observed {
     pub(crate) role_lost: Option<String>,
     /// The container that it makes.
     pub(crate) container: Container,
+    /// The namespaces that it lends, in the order of its terms.
+    pub(crate) namespaces: Vec<Lent>,
     /// The labelled objects that are there.
     pub(crate) children: Vec<Found>,
     /// Was `children` just read from the API server, bindings in full?
@@ -61,6 +64,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let reported = grant.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let ended = conditions::is_true(reported, ENDED);
     if !ended {
+        seen.namespaces = namespaces::observe(grant, context).await?;
         look_at_ground(grant, &mut seen, context).await?;
     }
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
@@ -69,21 +73,21 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let doubtful = if ended {
         false
     } else if ending {
-        // What is left of it when it lends nothing any more, and its copy has gone, is told of what was just read, too.
-        !seen.children.iter().any(|c| lends(grant, &seen, c)) && !awaits_copy(grant, &seen, now)
+        // What is left of it when it lends nothing any more, and nothing else has to go, is told of what was just read, too.
+        !seen.children.iter().any(|c| lends(grant, &seen, c)) && !awaits(grant, &seen, now)
     } else {
-        let expected = children::of(grant);
+        let expected = parts(grant, &seen);
         conditions::is_true(reported, READY)
             && expected.iter().any(|e| !seen.children.iter().any(|c| c.is(e)))
     };
     if doubtful {
-        seen.children = children::list(&context.client, &name, &namespaces(grant))
+        seen.children = children::list(&context.client, &name, &places(grant, &seen))
             .await
             .doing("list the grant's parts")?;
         seen.complete = true;
         if !ending {
             // Another replica may be taking it back already, for a reason that this one's watch has not brought yet.
-            seen.request = read_request(&grant.spec.request, context).await?;
+            seen.request = request_afresh(&grant.spec.request, context).await?;
         }
         // What is to be evicted is looked for when everything else is gone: revoking does not wait for it.
         if ending && grant.spec.terms.on_end == OnEnd::Evict {
@@ -115,8 +119,9 @@ async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -
 }
 
 /// Where a grant can have parts.
-fn namespaces(grant: &Grant) -> Vec<String> {
+fn places(grant: &Grant, seen: &Observed) -> Vec<String> {
     let mut all: Vec<String> = grant.spec.access.iter().map(|a| a.namespace.clone()).collect();
+    all.extend(namespaces::own(&seen.namespaces).map(|n| n.name.clone()));
     all.extend(grant.spec.role.iter().map(|r| r.namespace.clone()));
     all.push(SESSIONS_NAMESPACE.to_owned());
     all.sort_unstable();
@@ -125,34 +130,46 @@ fn namespaces(grant: &Grant) -> Vec<String> {
 }
 
 async fn request(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
-    if reference.kind != "AccessRequest" {
-        return Ok(RequestFacts::Gone);
+    match reference.kind.as_str() {
+        AccessRequest::NAME => known::<AccessRequest>(reference, context).await,
+        NamespaceRequest::NAME => known::<NamespaceRequest>(reference, context).await,
+        _ => Ok(RequestFacts::Gone),
     }
-    let known = context.requests.get(&ObjectRef::new(&reference.name).within(&reference.namespace));
-    // Gone must not be an old answer; everything else that the watch says can only have moved on towards the end.
-    if let Some(request) = known.filter(|r| r.uid().as_deref() == Some(&reference.uid)) {
-        return Ok(facts(&request));
-    }
-    read_request(reference, context).await
 }
 
-async fn read_request(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
-    let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &reference.namespace);
+async fn request_afresh(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
+    match reference.kind.as_str() {
+        AccessRequest::NAME => read::<AccessRequest>(reference, context).await,
+        NamespaceRequest::NAME => read::<NamespaceRequest>(reference, context).await,
+        _ => Ok(RequestFacts::Gone),
+    }
+}
+
+async fn known<K: Kind>(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
+    let known = K::store(context).get(&ObjectRef::new(&reference.name).within(&reference.namespace));
+    // Gone must not be an old answer; everything else that the watch says can only have moved on towards the end.
+    if let Some(request) = known.filter(|r| r.uid().as_deref() == Some(&reference.uid)) {
+        return Ok(facts(request.as_ref()));
+    }
+    read::<K>(reference, context).await
+}
+
+async fn read<K: Kind>(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
+    let api: Api<K> = Api::namespaced(context.client.clone(), &reference.namespace);
     let request = api.get_opt(&reference.name).await.doing("read the grant's request")?;
     Ok(request
         .filter(|r| r.uid().as_deref() == Some(&reference.uid))
         .map_or(RequestFacts::Gone, |r| facts(&r)))
 }
 
-fn facts(request: &AccessRequest) -> RequestFacts {
-    let spec = &request.spec;
-    if request.metadata.deletion_timestamp.is_some() {
+fn facts(request: &impl Kind) -> RequestFacts {
+    if request.meta().deletion_timestamp.is_some() {
         RequestFacts::Gone
     } else if request.phase().is_final() {
         RequestFacts::Final
-    } else if spec.released {
-        RequestFacts::Released(told("released", &spec.released_by, &spec.release_reason))
-    } else if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
+    } else if let Some(release) = request.release() {
+        RequestFacts::Released(told("released", release.by, release.reason))
+    } else if let Some(no) = request.decisions().iter().find(|d| d.decision == Verdict::Deny) {
         RequestFacts::Denied(told("denied", &no.by, &no.reason))
     } else {
         RequestFacts::Standing

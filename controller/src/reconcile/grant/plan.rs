@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::PodRef;
+use oz_shared::request::NamespaceRef;
 use oz_shared::template::OnEnd;
 use oz_shared::{Grant, GrantStatus};
 
 use super::container::{Container, Order, State, There};
+use super::namespaces::{self, Lent};
 use super::observe::{Observed, RequestFacts};
 use crate::children::{self, Child, Found, Kind};
 use crate::reconcile::later;
@@ -19,6 +21,8 @@ use crate::report::Note;
 const MAKING: SignedDuration = SignedDuration::from_mins(5);
 /// How long after its end a pod that is to be evicted is tried again before that is given up.
 const EVICTING: SignedDuration = SignedDuration::from_secs(60);
+/// How often a namespace that does not go is looked at without its watch telling of anything.
+const GOING: SignedDuration = SignedDuration::from_secs(30);
 /// How soon an eviction, or a part that is held up, is looked at again.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -32,8 +36,12 @@ pub(crate) struct Plan {
     pub(crate) evict: Vec<PodRef>,
     /// The copy, to be deleted.
     pub(crate) delete: Option<PodRef>,
-    /// The container that the grant rests on, to be made before anything else is; the rest is planned again then.
-    pub(crate) order: Option<Box<Order>>,
+    /// The namespaces to be deleted.
+    pub(crate) remove: Vec<NamespaceRef>,
+    /// What the grant rests on, to be made first, and `make` beside it; the rest is planned again then.
+    pub(crate) order: Option<Order>,
+    /// To make before everything else: what holds owners of namespaces, before they are owners.
+    pub(crate) furnish: Vec<Child>,
     /// To make.
     pub(crate) make: Vec<Child>,
     /// The status to write, if it is another than the present one.
@@ -89,26 +97,67 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
     if let Some(why) = &seen.role_lost {
         return Some(End::new("RoleChanged", why.as_str(), false));
     }
-    if let Some(end) = container_ended(grant, &seen.container) {
+    if let Some(end) =
+        namespaces_ended(grant, &seen.namespaces).or_else(|| container_ended(grant, &seen.container))
+    {
         return Some(end);
     }
     if !reports(grant, READY) && now >= made_by(grant) {
         let waiting = match &seen.container {
             Container::There(There { state: State::Waiting(words), .. }) => format!(": {words}"),
-            _ => String::new(),
+            _ => waiting_for(&seen.namespaces).map(|words| format!(": {words}")).unwrap_or_default(),
         };
         return Some(End::new("NotMade", format!("it could not be made in time{waiting}"), false));
     }
     if seen.complete && reports(grant, READY) {
-        let lost = children::of(grant)
-            .into_iter()
-            .find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
+        let lost =
+            parts(grant, seen).into_iter().find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
         if let Some(lost) = lost {
             let message = format!("{:?} {}/{} was deleted", lost.kind, lost.namespace, lost.name);
             return Some(End::new("PartMissing", message, true));
         }
     }
     None
+}
+
+/// Everything that the grant is made of, its namespaces being what they are.
+pub(super) fn parts(grant: &Grant, seen: &Observed) -> Vec<Child> {
+    let lent: Vec<&str> = namespaces::to_delete(&seen.namespaces).map(|n| n.name.as_str()).collect();
+    children::of(grant, &lent)
+}
+
+/// Can the namespaces not be had, or are they not the grant's any more?
+fn namespaces_ended(grant: &Grant, lent: &[Lent]) -> Option<End> {
+    let over = |reason, message: &str| Some(End::new(reason, message, false));
+    let most = grant.spec.namespaces.as_ref().map(|terms| terms.max_live).unwrap_or_default();
+    for one in lent {
+        match one {
+            Lent::NoPlace => {
+                let class = &grant.spec.terms.template.name;
+                return over(
+                    "TooMany",
+                    &format!("one may have {most} namespaces of class {class}: release some first"),
+                );
+            }
+            Lent::Taken(why) => return over("NameTaken", why),
+            _ => {}
+        }
+    }
+    if lent.is_empty() || lent.iter().any(|one| !matches!(one, Lent::Gone | Lent::HandedOn)) {
+        None
+    } else if lent.contains(&Lent::HandedOn) {
+        over("Extended", "another request keeps its namespaces on")
+    } else {
+        over("NamespaceGone", "its namespaces were deleted")
+    }
+}
+
+/// The namespace that is waited for, in words.
+fn waiting_for(lent: &[Lent]) -> Option<String> {
+    lent.iter().find_map(|one| match one {
+        Lent::Waiting(name) => Some(format!("a namespace {name} is there that is being deleted")),
+        _ => None,
+    })
 }
 
 /// When it must have become ready.
@@ -148,13 +197,14 @@ fn container_ended(grant: &Grant, container: &Container) -> Option<End> {
     }
 }
 
-/// Does this part lend anything: the account by which the holder acts, or the binding of his own name?
+/// Does this part lend anything: the account by which the holder acts, or a binding of somebody by name?
 pub(super) fn lends(grant: &Grant, seen: &Observed, part: &Found) -> bool {
-    if grant.spec.account.is_empty() {
+    let by_name = grant.spec.account.is_empty() || grant.spec.namespaces.is_some();
+    match part.kind {
+        Kind::ServiceAccount => !part.terminating,
         // Where Oz may not delete it, the garbage collector does, once the grant is gone.
-        !part.is_harmless() && !seen.powerless
-    } else {
-        part.kind == Kind::ServiceAccount && !part.terminating
+        Kind::RoleBinding => by_name && !part.is_harmless() && !seen.powerless,
+        _ => false,
     }
 }
 
@@ -174,7 +224,7 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     let generation = grant.metadata.generation;
     let first = conditions::get(&status.conditions, READY).is_none();
     let starting = match &seen.container {
-        Container::Missing(order) => return Plan { order: Some(order.clone()), ..Plan::default() },
+        Container::Missing(order) => return Plan { order: Some(order.as_ref().clone()), ..Plan::default() },
         Container::There(there) => {
             status.copy = grant.spec.copy.is_some().then(|| there.pod.clone());
             status.ends_at = there.ends_at.map(Time);
@@ -185,10 +235,21 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
         }
         _ => None,
     };
-    let missing = || {
-        let parts = children::of(grant).into_iter();
+    let missing = || -> Vec<Child> {
+        let parts = parts(grant, seen).into_iter();
         parts.filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating)).collect()
     };
+    if seen.namespaces.iter().any(|one| matches!(one, Lent::Missing(_))) {
+        // The session is made beside them.
+        return Plan { order: Some(Order::Namespaces), make: missing(), ..Plan::default() };
+    }
+    if let Some(words) = waiting_for(&seen.namespaces) {
+        conditions::set(&mut status.conditions, READY, false, "Waiting", &words, generation, now);
+        let wake = Some(later(now, RETRY).min(made_by(grant)));
+        return Plan { status: changed(grant, status), wake, ..Plan::default() };
+    }
+    status.namespaces = namespaces::to_delete(&seen.namespaces).cloned().collect();
+    let furnish = status.namespaces.iter().flat_map(|n| children::furnishing(grant, &n.name)).collect();
     if let Some(words) = starting {
         // The rest is made while the pod starts; whether it is all there is looked at again when it runs.
         let make = if first { missing() } else { Vec::new() };
@@ -197,26 +258,37 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     }
     let until = status.ends_at.as_ref().map_or(grant.spec.expires_at.0, |t| t.0);
     conditions::set(&mut status.conditions, READY, true, "Made", &format!("until {until}"), generation, now);
-    Plan { make: missing(), status: Some(status), wake: Some(until.min(made_by(grant))), ..Plan::default() }
+    let wake = Some(until.min(made_by(grant)));
+    Plan { furnish, make: missing(), status: Some(status), wake, ..Plan::default() }
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
-    let revoke: Vec<Found> = seen.children.iter().filter(|c| !c.is_harmless()).cloned().collect();
+    // Places are kept as long as the grant is, and go with it.
+    let parts = seen.children.iter().filter(|c| !namespaces::is_place(&c.name));
+    let revoke: Vec<Found> = parts.filter(|c| !c.is_harmless()).cloned().collect();
+    let remove: Vec<NamespaceRef> = namespaces::to_delete(&seen.namespaces).cloned().collect();
+    let going = namespaces::going(&seen.namespaces);
+    let message = Vec::from_iter([&end.message].into_iter().chain(&going).map(String::as_str)).join("; ");
     let mut status = grant.status.clone().unwrap_or_default();
     let generation = grant.metadata.generation;
     let evict = evictable(grant, seen);
     let copy = remaining_copy(grant, seen);
     let delete = copy.filter(|there| !there.terminating).map(|there| there.pod.clone());
-    conditions::set(&mut status.conditions, READY, false, &end.reason, &end.message, generation, now);
+    conditions::set(&mut status.conditions, READY, false, &end.reason, &message, generation, now);
     conditions::set(&mut status.conditions, ENDED, false, &end.reason, &end.message, generation, now);
 
-    let unsure = !seen.complete && !awaits_copy(grant, seen, now);
+    let unsure = !seen.complete && !awaits(grant, seen, now);
     if unsure || seen.children.iter().any(|c| lends(grant, seen, c)) {
         // What is left is looked at again at once; what is held up by someone's finalizer, after a while.
         let held = !revoke.is_empty() && revoke.iter().all(|c| c.terminating);
         let wake = if held { later(now, RETRY) } else { now };
         let status = if end.lasts { None } else { changed(grant, status) };
-        return Plan { revoke, delete, evict, status, wake: Some(wake), ..Plan::default() };
+        return Plan { revoke, delete, remove, evict, status, wake: Some(wake), ..Plan::default() };
+    }
+    if !going.is_empty() {
+        // However long that takes: a namespace that does not go is not forgotten.
+        let (status, wake) = (changed(grant, status), Some(later(now, GOING)));
+        return Plan { tidy: revoke, remove, status, wake, ..Plan::default() };
     }
     let given_up = given_up(grant, now);
     if (!evict.is_empty() || copy.is_some()) && now < given_up {
@@ -242,9 +314,10 @@ fn given_up(grant: &Grant, now: Timestamp) -> Timestamp {
     later(reported(grant, ENDED).map_or(now, |c| c.last_transition_time.0), EVICTING)
 }
 
-/// Is it the copy that an end waits for? The parts need not be looked at again before that has gone.
-pub(super) fn awaits_copy(grant: &Grant, seen: &Observed, now: Timestamp) -> bool {
-    remaining_copy(grant, seen).is_some() && now < given_up(grant, now)
+/// Is it the copy, or a namespace, that an end waits for? The parts need not be looked at again before that has gone.
+pub(super) fn awaits(grant: &Grant, seen: &Observed, now: Timestamp) -> bool {
+    (remaining_copy(grant, seen).is_some() && now < given_up(grant, now))
+        || namespaces::own(&seen.namespaces).next().is_some()
 }
 
 /// The copy, as long as something may run in it.
@@ -300,7 +373,8 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
 /// It has ended: it stays until its request has taken note. What turns up late goes too; but what cannot be taken away
 /// here goes with the grant, by the garbage collector. What is going already was emptied before.
 fn after(seen: &Observed) -> Plan {
-    let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
+    let parts = seen.children.iter().filter(|c| !namespaces::is_place(&c.name));
+    let late: Vec<Found> = parts.filter(|c| !c.terminating).cloned().collect();
     let lends = late.iter().any(|c| c.kind == Kind::ServiceAccount);
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     if lends {

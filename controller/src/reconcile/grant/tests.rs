@@ -32,7 +32,7 @@ fn grant(on_end: &str) -> Grant {
 }
 
 fn found(grant: &Grant) -> Vec<Found> {
-    children::of(grant)
+    children::of(grant, &[])
         .into_iter()
         .map(|c| Found {
             kind: c.kind,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kube::{Api, ResourceExt as _};
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::Grant;
 
+use super::kind::Kind;
 use super::plan::Plan;
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
@@ -23,10 +24,10 @@ pub(super) async fn grant(grant: &Grant, context: &Context) -> Result<Arc<Grant>
 }
 
 /// Everything else.
-pub(super) async fn rest(request: &AccessRequest, plan: &Plan, context: &Context) -> Result<(), Error> {
-    let api = write::namespaced::<AccessRequest>(&context.client, &request.namespace().unwrap_or_default());
+pub(super) async fn rest<K: Kind>(request: &K, plan: &Plan, context: &Context) -> Result<(), Error> {
+    let api = write::namespaced::<K>(&context.client, &request.namespace().unwrap_or_default());
     if let Some(status) = &plan.status {
-        let written = write::status(&api, request, request.status.as_ref(), status)
+        let written = write::status(&api, request, request.status(), status)
             .await
             .doing("write the request's status")?;
         context.supersede(request, &written);

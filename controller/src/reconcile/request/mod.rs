@@ -1,6 +1,9 @@
-//! The reconciler of AccessRequests: it decides, and makes the grant. Ending grants is not its work.
+//! The reconciler of requests, of each kind: it decides, and makes the grant. Ending grants is not its work.
 
+mod access;
 mod apply;
+mod kind;
+mod namespaces;
 mod observe;
 mod plan;
 mod roles;
@@ -11,36 +14,36 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use kind::Kind;
 pub(super) use roles::{may, role_of};
 pub(super) use workloads::source;
 
 use std::sync::Arc;
 
+use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use kube::{Resource as _, ResourceExt as _};
-use oz_shared::AccessRequest;
 use oz_shared::names::{GATE_PROBE, SYSTEM_NAMESPACE};
 
 use crate::context::Context;
 use crate::reconcile::{Error, pass, wake};
 
 /// One pass over one request.
-pub(crate) async fn reconcile(request: Arc<AccessRequest>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile<K: Kind>(request: Arc<K>, context: Arc<Context>) -> Result<Action, Error> {
     if request.namespace().as_deref() == Some(SYSTEM_NAMESPACE) && request.name_any() == GATE_PROBE {
         return Ok(Action::await_change());
     }
     let regarding = request.object_ref(&());
-    pass("AccessRequest", request.as_ref(), &context, regarding.clone(), async {
-        let mut seen = observe::observe(&request, &context).await?;
+    pass(K::NAME, request.as_ref(), &context, regarding.clone(), async {
+        let mut seen = observe::observe(request.as_ref(), &context).await?;
         let now = context.clock.now();
-        let mut plan = plan::plan(&request, &seen, now);
+        let mut plan = plan::plan(request.as_ref(), &seen, now);
         let mut notes = std::mem::take(&mut plan.notes);
         if let Some(grant) = &plan.grant {
             seen.grant = Some(apply::grant(grant, &context).await?);
-            plan = plan::plan(&request, &seen, now);
+            plan = plan::plan(request.as_ref(), &seen, now);
             notes.append(&mut plan.notes);
         }
-        apply::rest(&request, &plan, &context).await?;
+        apply::rest(request.as_ref(), &plan, &context).await?;
         for note in notes {
             context.events.publish(regarding.clone(), note);
         }

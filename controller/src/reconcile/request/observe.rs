@@ -1,4 +1,4 @@
-//! Reads what the decision on a request needs, all of it afresh: the template, the right to ask, the pod, the gate.
+//! Reads what the decision on a request needs, all of it afresh: the policy, the right to ask, what is offered, the gate.
 
 use std::sync::Arc;
 
@@ -6,90 +6,58 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::PostParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt as _};
-use oz_shared::names::{grant_name, is_reserved_namespace};
-use oz_shared::{AccessRequest, AccessTemplate, GROUP, Grant, Phase};
+use oz_shared::names::grant_name;
+use oz_shared::{GROUP, Grant, Phase, Policy};
 
-use super::roles::{self, LentRole};
-use super::targets::{self, NoTarget, Target};
-use super::workloads::{self, Workload};
+use super::kind::Kind;
 use crate::context::Context;
 use crate::gate;
 use crate::reconcile::{Doing as _, Error};
 
 /// What the world looks like to one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Observed {
+pub(crate) struct Observed<K: Kind> {
     /// The grant of this request's name, whoever it is for.
     pub(crate) grant: Option<Arc<Grant>>,
     /// Read only while there is something to decide.
-    pub(crate) deciding: Option<Deciding>,
+    pub(crate) deciding: Option<Deciding<K>>,
 }
 
 /// What a decision rests on.
 #[derive(Debug, Clone)]
-pub(crate) struct Deciding {
-    pub(crate) template: Option<AccessTemplate>,
-    /// Does the requester still hold the verb `request` on the template?
+pub(crate) struct Deciding<K: Kind> {
+    /// The policy, and what it offers as it stands.
+    pub(crate) policy: Option<(K::Policy, K::Found)>,
+    /// Does the requester still hold the verb `request` on the policy?
     pub(crate) may_request: bool,
-    /// What the template offers, as it stands.
-    pub(crate) target: Result<Found, NoTarget>,
     pub(crate) gate: gate::State,
 }
 
-/// What a template offers, found in the cluster.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Found {
-    /// The pod that would be entered.
-    Pod(Target),
-    /// The workload of which a pod would be copied.
-    Workload(Box<Workload>),
-    /// The role that would be bound.
-    Role(LentRole),
-}
-
-pub(super) async fn observe(request: &AccessRequest, context: &Context) -> Result<Observed, Error> {
+pub(super) async fn observe<K: Kind>(request: &K, context: &Context) -> Result<Observed<K>, Error> {
     if request.phase().is_final() {
         return Ok(Observed { grant: None, deciding: None });
     }
     let name = grant_name(&request.uid().unwrap_or_default());
     let grant = grant(&name, context).await?;
-    let undecided = grant.is_none() && request.phase() == Phase::Pending && !request.spec.released;
-    let namespace = request.namespace().unwrap_or_default();
-    if !undecided || is_reserved_namespace(&namespace) {
+    let undecided = grant.is_none() && request.phase() == Phase::Pending && request.release().is_none();
+    if !undecided || request.refused().is_some() {
         return Ok(Observed { grant, deciding: None });
     }
-    let (template, may_request, gate) = tokio::join!(
-        template(&context.client, &namespace, &request.spec.template),
+    let namespace = request.namespace().unwrap_or_default();
+    let policies = K::policies(&context.client, &namespace);
+    let (policy, may_request, gate) = tokio::join!(
+        policy(&policies, request.policy()),
         may_request(&context.client, &namespace, request),
         context.gate.state(),
     );
-    let template = template?;
-    let target = match &template {
-        Some(template) => find(template, &namespace, request, context).await?,
-        None => Err(NoTarget::NotNeeded),
+    let policy = match policy? {
+        Some(policy) => {
+            let found = request.find(&policy, context).await?;
+            Some((policy, found))
+        }
+        None => None,
     };
-    Ok(Observed { grant, deciding: Some(Deciding { template, may_request: may_request?, target, gate }) })
-}
-
-async fn find(
-    template: &AccessTemplate,
-    namespace: &str,
-    request: &AccessRequest,
-    context: &Context,
-) -> Result<Result<Found, NoTarget>, Error> {
-    let (client, spec) = (&context.client, &template.spec);
-    let pods = spec.exec.as_ref().map(|e| &e.pods).or(spec.debug.as_ref().map(|d| &d.pods));
-    if let Some(pods) = pods {
-        let _permit = context.searching.acquire().await;
-        Ok(targets::find(client, namespace, pods, &request.spec.pod).await?.map(Found::Pod))
-    } else if let Some(shell) = &spec.shell {
-        let found = workloads::find(client, namespace, &shell.workload).await?;
-        Ok(found.map(|workload| Found::Workload(Box::new(workload))))
-    } else if let Some(role) = &spec.role {
-        Ok(roles::find(client, namespace, role).await?.map(Found::Role))
-    } else {
-        Ok(Err(NoTarget::NotNeeded))
-    }
+    Ok(Observed { grant, deciding: Some(Deciding { policy, may_request: may_request?, gate }) })
 }
 
 /// From the watch, or where it knows none, from the API server: "there is none" must not be an old answer.
@@ -101,20 +69,22 @@ async fn grant(name: &str, context: &Context) -> Result<Option<Arc<Grant>>, Erro
     Ok(api.get_opt(name).await.doing("read the grant")?.map(Arc::new))
 }
 
-async fn template(client: &Client, namespace: &str, name: &str) -> Result<Option<AccessTemplate>, Error> {
-    let api: Api<AccessTemplate> = Api::namespaced(client.clone(), namespace);
+async fn policy<P>(api: &Api<P>, name: &str) -> Result<Option<P>, Error>
+where
+    P: Policy + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
     match api.get_opt(name).await {
-        // A template that this version cannot read offers nothing that it could lend.
+        // One that this version cannot read offers nothing that it could lend.
         Err(kube::Error::SerdeError(error)) => {
-            tracing::warn!(namespace, name, %error, "a template cannot be read");
+            tracing::warn!(kind = %P::kind(&()), name, %error, "this object cannot be read");
             Ok(None)
         }
-        other => other.doing("read the template"),
+        other => other.doing("read what is asked for"),
     }
 }
 
-async fn may_request(client: &Client, namespace: &str, request: &AccessRequest) -> Result<bool, Error> {
-    let requester = &request.spec.requester;
+async fn may_request<K: Kind>(client: &Client, namespace: &str, request: &K) -> Result<bool, Error> {
+    let requester = request.requester();
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(requester.username.clone()),
@@ -122,9 +92,9 @@ async fn may_request(client: &Client, namespace: &str, request: &AccessRequest) 
             groups: Some(requester.groups.clone()),
             resource_attributes: Some(ResourceAttributes {
                 group: Some(GROUP.to_owned()),
-                resource: Some("accesstemplates".to_owned()),
+                resource: Some(K::POLICIES.to_owned()),
                 namespace: Some(namespace.to_owned()),
-                name: Some(request.spec.template.clone()),
+                name: Some(request.policy().to_owned()),
                 verb: Some("request".to_owned()),
                 ..ResourceAttributes::default()
             }),

@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use oz_shared::conditions::{self, ACCEPTED, APPROVED, ENDED, READY, whole_second};
-use oz_shared::names::is_reserved_namespace;
 use oz_shared::request::Verdict;
-use oz_shared::{AccessRequest, AccessRequestStatus, Grant, Phase, duration};
+use oz_shared::{Grant, Phase, Policy as _, RequestStatus, duration, plain};
 
+use super::kind::{Kind, NoOffer, Offer, Times};
 use super::observe::{Deciding, Observed};
-use super::terms::{NoOffer, approvals, bounds, grant, offer};
+use super::terms::{approvals, bounds, grant};
 use crate::gate;
 use crate::reconcile::grant::{STARTING, told};
 use crate::reconcile::later;
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     /// The grant to make.
     pub(crate) grant: Option<Box<Grant>>,
     /// The status to write, if it is another than the present one.
-    pub(crate) status: Option<AccessRequestStatus>,
+    pub(crate) status: Option<RequestStatus>,
     /// The record's time is over: delete it.
     pub(crate) forget: bool,
     pub(crate) notes: Vec<Note>,
@@ -51,16 +51,16 @@ enum Outcome {
     Grants(Box<Grant>),
 }
 
-pub(crate) fn plan(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
-    if request.metadata.deletion_timestamp.is_some() {
+pub(crate) fn plan<K: Kind>(request: &K, seen: &Observed<K>, now: Timestamp) -> Plan {
+    if request.meta().deletion_timestamp.is_some() {
         return Plan::default();
     }
     if request.phase().is_final() {
-        let after = request.status.as_ref().and_then(|s| s.delete_after.as_ref()).map(|t| t.0);
+        let after = request.status().and_then(|s| s.delete_after.as_ref()).map(|t| t.0);
         return Plan { forget: after.is_some_and(|t| t <= now), wake: after, ..Plan::default() };
     }
     match &seen.grant {
-        Some(grant) if Some(&grant.spec.request.uid) == request.metadata.uid.as_ref() => {
+        Some(grant) if Some(&grant.spec.request.uid) == request.meta().uid.as_ref() => {
             held(request, grant, now)
         }
         // The first letters of two uids are alike; the other one was first.
@@ -77,7 +77,7 @@ pub(crate) fn plan(request: &AccessRequest, seen: &Observed, now: Timestamp) -> 
 }
 
 /// A grant exists: the status follows it.
-fn held(request: &AccessRequest, grant: &Grant, now: Timestamp) -> Plan {
+fn held<K: Kind>(request: &K, grant: &Grant, now: Timestamp) -> Plan {
     let empty = Vec::new();
     let reported = grant.status.as_ref().map_or(&empty, |s| &s.conditions);
     if let Some(ended) = conditions::get(reported, ENDED).filter(|c| c.status == "True") {
@@ -99,15 +99,15 @@ fn held(request: &AccessRequest, grant: &Grant, now: Timestamp) -> Plan {
         None if grant.spec.copy.is_some() || grant.spec.debug.is_some() => ("Starting", STARTING),
         None => ("Making", "the grant is being made"),
     };
-    conditions::set(&mut status.conditions, READY, usable, reason, message, request.metadata.generation, now);
+    conditions::set(&mut status.conditions, READY, usable, reason, message, request.meta().generation, now);
     stamp(&mut status, request, phase, now);
     written(request, status, None)
 }
 
 /// What the status says of a grant, whatever its state.
-fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRequestStatus {
+fn following<K: Kind>(request: &K, grant: &Grant, now: Timestamp) -> RequestStatus {
     let spec = &grant.spec;
-    let mut status = request.status.clone().unwrap_or_default();
+    let mut status = request.status().cloned().unwrap_or_default();
     status.approved_at = Some(spec.approved_at.clone());
     status.expires_at = Some(Time(grant.deadline()));
     status.offered.clear();
@@ -119,6 +119,9 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
         status.pod.clone_from(&pod.name);
         status.container.clone_from(&pod.container);
     }
+    if let Some(made) = grant.status.as_ref().filter(|s| !s.namespaces.is_empty()) {
+        status.namespaces.clone_from(&made.namespaces);
+    }
     if let Some(copy) = &spec.copy {
         status.pod.clone_from(&copy.name);
         status.container.clone_from(&copy.container);
@@ -129,7 +132,7 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
     } else {
         format!("approved by {}", by.join(", "))
     };
-    let generation = request.metadata.generation;
+    let generation = request.meta().generation;
     conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
     conditions::set(&mut status.conditions, APPROVED, true, "Approved", &message, generation, now);
     status
@@ -139,14 +142,14 @@ fn following(request: &AccessRequest, grant: &Grant, now: Timestamp) -> AccessRe
 fn phase_after(reason: &str) -> Phase {
     match reason {
         "Expired" => Phase::Expired,
-        "Released" | "Deleted" | "Finished" => Phase::Released,
+        "Released" | "Deleted" | "Finished" | "Extended" | "NamespaceGone" => Phase::Released,
         "Denied" => Phase::Denied,
         _ => Phase::Failed,
     }
 }
 
 /// No grant exists.
-fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
+fn undecided<K: Kind>(request: &K, seen: &Observed<K>, now: Timestamp) -> Plan {
     let outcome = if request.phase() == Phase::Pending {
         decide(request, seen.deciding.as_ref(), now)
     } else {
@@ -156,10 +159,10 @@ fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
     match outcome {
         Outcome::Ends(phase, reason, message) => ends(request, seen, phase, reason, &message, now),
         Outcome::Waits { reason, message, offered, wake } => {
-            let mut status = request.status.clone().unwrap_or_default();
+            let mut status = request.status().cloned().unwrap_or_default();
             status.phase = Some(Phase::Pending);
             (status.offered, status.offer_digest) = offered;
-            let generation = request.metadata.generation;
+            let generation = request.meta().generation;
             conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
             conditions::set(&mut status.conditions, APPROVED, false, reason, &message, generation, now);
             written(request, status, Some(wake))
@@ -173,23 +176,24 @@ fn undecided(request: &AccessRequest, seen: &Observed, now: Timestamp) -> Plan {
     }
 }
 
-fn ends(
-    request: &AccessRequest,
-    seen: &Observed,
+fn ends<K: Kind>(
+    request: &K,
+    seen: &Observed<K>,
     phase: Phase,
     reason: &'static str,
     message: &str,
     now: Timestamp,
 ) -> Plan {
-    let template = seen.deciding.as_ref().and_then(|d| d.template.as_ref());
-    let mut status = request.status.clone().unwrap_or_default();
-    finish(&mut status, request, phase, reason, message, template.map(|t| t.spec.history_ttl.as_str()), now);
+    let policy = seen.deciding.as_ref().and_then(|d| d.policy.as_ref());
+    let history = policy.map(|(policy, _)| policy.consent().history_ttl);
+    let mut status = request.status().cloned().unwrap_or_default();
+    finish(&mut status, request, phase, reason, message, history, now);
     written(request, status, None)
 }
 
-fn finish(
-    status: &mut AccessRequestStatus,
-    request: &AccessRequest,
+fn finish<K: Kind>(
+    status: &mut RequestStatus,
+    request: &K,
     phase: Phase,
     reason: &str,
     message: &str,
@@ -200,7 +204,7 @@ fn finish(
     status.phase = Some(phase);
     status.ended_at = Some(Time(whole_second(now)));
     status.delete_after = Some(Time(later(whole_second(now), history)));
-    let generation = request.metadata.generation;
+    let generation = request.meta().generation;
     if phase == Phase::Failed && status.approved_at.is_none() {
         conditions::set(&mut status.conditions, ACCEPTED, false, reason, message, generation, now);
     }
@@ -209,20 +213,20 @@ fn finish(
 }
 
 /// Milliseconds from creation to a phase, noted once.
-fn stamp(status: &mut AccessRequestStatus, request: &AccessRequest, phase: Phase, now: Timestamp) {
+fn stamp<K: Kind>(status: &mut RequestStatus, request: &K, phase: Phase, now: Timestamp) {
     let Some(created) = request.creation_timestamp() else { return };
     let elapsed = now.as_millisecond().saturating_sub(created.0.as_millisecond()).max(0);
     status.timings.entry(phase.as_str().to_lowercase()).or_insert(elapsed);
 }
 
 /// The plan that writes `status` if it says anything new, and tells of a new phase.
-fn written(request: &AccessRequest, status: AccessRequestStatus, wake: Option<Timestamp>) -> Plan {
-    if request.status.as_ref() == Some(&status) {
+fn written<K: Kind>(request: &K, status: RequestStatus, wake: Option<Timestamp>) -> Plan {
+    if request.status() == Some(&status) {
         return Plan { wake, ..Plan::default() };
     }
     let mut notes = Vec::new();
     let phase = status.phase.unwrap_or(Phase::Pending);
-    if request.status.as_ref().and_then(|s| s.phase) != Some(phase) && phase != Phase::Approved {
+    if request.status().and_then(|s| s.phase) != Some(phase) && phase != Phase::Approved {
         let condition = if phase == Phase::Pending { APPROVED } else { READY };
         let said =
             conditions::get(&status.conditions, condition).map(|c| c.message.clone()).unwrap_or_default();
@@ -236,70 +240,68 @@ fn written(request: &AccessRequest, status: AccessRequestStatus, wake: Option<Ti
     Plan { status: Some(status), notes, wake, ..Plan::default() }
 }
 
-fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) -> Outcome {
-    let spec = &request.spec;
+fn decide<K: Kind>(request: &K, deciding: Option<&Deciding<K>>, now: Timestamp) -> Outcome {
     let failed = |reason, message: String| Outcome::Ends(Phase::Failed, reason, message);
-    if spec.released {
-        let message = told("released", &spec.released_by, &spec.release_reason);
+    if let Some(release) = request.release() {
+        let message = told("released", release.by, release.reason);
         return Outcome::Ends(Phase::Released, "Released", message);
     }
-    if let Some(no) = spec.decisions.iter().find(|d| d.decision == Verdict::Deny) {
+    if let Some(no) = request.decisions().iter().find(|d| d.decision == Verdict::Deny) {
         return Outcome::Ends(Phase::Denied, "Denied", told("denied", &no.by, &no.reason));
     }
-    if is_reserved_namespace(&request.namespace().unwrap_or_default()) {
-        return failed(
-            "ReservedNamespace",
-            "nothing is lent in Oz's and Kubernetes' own namespaces".to_owned(),
-        );
+    if let Some((reason, message)) = request.refused() {
+        return failed(reason, message);
     }
-    if spec.requester.username.starts_with("system:")
-        && !spec.requester.username.starts_with("system:serviceaccount:")
-    {
-        return failed("RequesterNotLendable", format!("nothing is lent to {}", spec.requester.username));
+    let username = &request.requester().username;
+    if username.starts_with("system:") && !username.starts_with("system:serviceaccount:") {
+        return failed("RequesterNotLendable", format!("nothing is lent to {username}"));
     }
     let Some(deciding) = deciding else {
         return failed("NotObserved", "what the decision needs could not be read".to_owned());
     };
-    let Some(template) = &deciding.template else {
-        return failed("TemplateNotFound", format!("there is no template {} here", spec.template));
+    let Some((policy, found)) = &deciding.policy else {
+        return failed(K::NO_POLICY, format!("there is no {} {} here", K::POLICY, request.policy()));
     };
-    let lent_for = match bounds(request, template) {
+    let terms = policy.consent();
+    let lent_for = match bounds(request, policy) {
         Ok(lent_for) => lent_for,
         Err((reason, message)) => return failed(reason, message),
     };
     let created = request.creation_timestamp().map_or(Timestamp::MIN, |t| t.0);
-    let pending = duration::parse(&template.spec.pending_timeout).unwrap_or(SignedDuration::ZERO);
+    let pending = duration::parse(terms.pending_timeout).unwrap_or(SignedDuration::ZERO);
     let too_late = later(created, pending);
     if now >= too_late {
-        let message = format!("it was not granted within {}", template.spec.pending_timeout);
+        let message = format!("it was not granted within {}", terms.pending_timeout);
         return Outcome::Ends(Phase::Expired, "PendingTimeout", message);
     }
     // What was named and cannot be lent is told before anyone is asked to agree.
-    let offer = offer(request, template, &deciding.target);
+    let times = Times { approved_at: whole_second(now), lent_for };
+    let offer = request.offer(policy, found, &times).and_then(shown);
     match &offer {
         Err(NoOffer::Unusable(reason, message)) => return failed(reason, message.clone()),
-        Err(NoOffer::Absent(reason, message)) if !spec.pod.is_empty() => {
+        Err(NoOffer::Absent(reason, message)) if request.names_its_target() => {
             return failed(reason, message.clone());
         }
         _ => {}
     }
     let offered = offer.as_ref().map(|o| (o.words.clone(), o.digest.clone())).unwrap_or_default();
-    let approved_by = match approvals(request, template) {
+    let approved_by = match approvals(request, policy) {
         Ok(names) => names,
         Err(stale) => {
-            let message = format!("{} has changed since {} approved: ask again", spec.template, stale.by);
+            let message = format!("{} has changed since {} approved: ask again", request.policy(), stale.by);
             return failed("TemplateChanged", message);
         }
     };
-    let yes = spec.decisions.iter().find(|d| d.decision == Verdict::Approve && d.offer != offered.1);
+    let yes = request.decisions().iter().find(|d| d.decision == Verdict::Approve && d.offer != offered.1);
     if let (Ok(_), Some(stale)) = (&offer, yes) {
         let message = format!(
             "what {} offers has changed since {} approved, or the approval does not say to what: ask again",
-            spec.template, stale.by
+            request.policy(),
+            stale.by
         );
         return failed("OfferChanged", message);
     }
-    let needed = usize::try_from(template.spec.approvals).unwrap_or(usize::MAX);
+    let needed = usize::try_from(terms.approvals).unwrap_or(usize::MAX);
     if approved_by.len() < needed {
         let missing = needed - approved_by.len();
         let message = format!("{} of {needed} approvals, {missing} to come", approved_by.len());
@@ -317,11 +319,19 @@ fn decide(request: &AccessRequest, deciding: Option<&Deciding>, now: Timestamp) 
         return failed("OlderThanGate", "it was asked before the gate was in force: ask again".to_owned());
     }
     if !deciding.may_request {
-        let message = format!("{} may not ask for {} any more", spec.requester.username, spec.template);
+        let message = format!("{username} may not ask for {} any more", request.policy());
         return failed("MayNotRequest", message);
     }
     match offer {
         Err(NoOffer::Absent(reason, message) | NoOffer::Unusable(reason, message)) => failed(reason, message),
-        Ok(offer) => Outcome::Grants(Box::new(grant(request, template, offer, approved_by, lent_for, now))),
+        Ok(offer) => Outcome::Grants(Box::new(grant(request, policy, offer, approved_by, &times))),
+    }
+}
+
+/// The offer, if all of it can be shown to who decides.
+fn shown(offer: Offer) -> Result<Offer, NoOffer> {
+    match plain::words(offer.words) {
+        Ok(words) => Ok(Offer { words, ..offer }),
+        Err(error) => Err(NoOffer::Unusable("TooMuchToShow", error.to_string())),
     }
 }

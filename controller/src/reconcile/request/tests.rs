@@ -6,14 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use oz_shared::conditions::{self, APPROVED, ENDED, READY};
 use oz_shared::request::Verdict;
-use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantStatus, Phase, exec};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, GrantStatus, Phase, Request as _, exec};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::observe::{Deciding, Found, Observed};
+use super::access::Found;
+use super::observe;
+
 use super::plan::{Plan, plan};
 use super::targets::{NoTarget, Target};
 use crate::gate::State;
+
+type Deciding = observe::Deciding<AccessRequest>;
+type Observed = observe::Observed<AccessRequest>;
 
 const CREATED: &str = "2026-01-01T12:00:00Z";
 
@@ -48,9 +53,16 @@ fn template(approvals: i32) -> AccessTemplate {
 
 fn deciding(approvals: i32) -> Deciding {
     Deciding {
-        template: Some(template(approvals)),
+        policy: Some((template(approvals), found(Ok(())))),
         may_request: true,
-        target: Ok(Found::Pod(Target {
+        gate: State::Enforced { since: at(-60) },
+    }
+}
+
+/// The pod that the template offers, or why there is none.
+fn found(why: Result<(), NoTarget>) -> Result<Found, NoTarget> {
+    why.map(|()| {
+        Found::Pod(Target {
             uid: "p-1".into(),
             debuggers: 0,
             pod: exec::Pod {
@@ -59,9 +71,18 @@ fn deciding(approvals: i32) -> Deciding {
                 default_container: "main".into(),
                 mounted_account: None,
             },
-        })),
-        gate: State::Enforced { since: at(-60) },
-    }
+        })
+    })
+}
+
+/// The template as it is in that world.
+fn in_it(world: &mut Deciding) -> &mut AccessTemplate {
+    &mut world.policy.as_mut().unwrap().0
+}
+
+fn with_target(mut world: Deciding, why: NoTarget) -> Deciding {
+    world.policy.as_mut().unwrap().1 = Err(why);
+    world
 }
 
 fn decide(request: &AccessRequest, deciding: Deciding, now: Timestamp) -> Plan {
@@ -110,7 +131,7 @@ fn accounts_count_only_where_the_template_says_so() {
     let asked = request(&[("system:serviceaccount:shop:bot", YES, 3)]);
     assert_eq!(outcome(&decide(&asked, deciding(1), at(1))).0, Some(Phase::Pending));
     let mut lets = deciding(1);
-    lets.template.as_mut().unwrap().spec.approvers.service_accounts = true;
+    in_it(&mut lets).spec.approvers.service_accounts = true;
     assert!(decide(&asked, lets, at(1)).grant.is_some());
 }
 
@@ -123,24 +144,21 @@ fn refuses_each_for_its_own_reason() {
         outcome(&decide(&asked, world, at(10)))
     };
     let failed = |reason: &str| (Some(Phase::Failed), reason.to_owned());
-    assert_eq!(with(&|w| w.template = None), failed("TemplateNotFound"));
-    assert_eq!(
-        with(&|w| w.template.as_mut().unwrap().metadata.generation = Some(4)),
-        failed("TemplateChanged")
-    );
-    assert_eq!(
-        with(&|w| w.template.as_mut().unwrap().metadata.uid = Some("t-2".into())),
-        failed("TemplateChanged")
-    );
+    assert_eq!(with(&|w| w.policy = None), failed("TemplateNotFound"));
+    assert_eq!(with(&|w| in_it(w).metadata.generation = Some(4)), failed("TemplateChanged"));
+    assert_eq!(with(&|w| in_it(w).metadata.uid = Some("t-2".into())), failed("TemplateChanged"));
     assert_eq!(with(&|w| w.may_request = false), failed("MayNotRequest"));
-    assert_eq!(with(&|w| w.target = Err(NoTarget::NoneReady)), failed("NoPodReady"));
-    assert_eq!(with(&|w| w.target = Err(NoTarget::NotEnabled("shop".into()))), failed("NotEnabled"));
-    assert_eq!(with(&|w| w.template.as_mut().unwrap().spec.exec = None), failed("TemplateUnusable"));
+    assert_eq!(with(&|w| w.policy.as_mut().unwrap().1 = Err(NoTarget::NoneReady)), failed("NoPodReady"));
+    assert_eq!(
+        with(&|w| w.policy.as_mut().unwrap().1 = Err(NoTarget::NotEnabled("shop".into()))),
+        failed("NotEnabled")
+    );
+    assert_eq!(with(&|w| in_it(w).spec.exec = None), failed("TemplateUnusable"));
     assert_eq!(with(&|w| w.gate = State::Enforced { since: at(0) }), failed("OlderThanGate"));
     let open = with(&|w| w.gate = State::Open("oz-guard is missing".into()));
     assert_eq!(open, (Some(Phase::Pending), "GateNotEnforced".to_owned()));
     let shorter = |w: &mut Deciding| {
-        let bounds = &mut w.template.as_mut().unwrap().spec.duration;
+        let bounds = &mut in_it(w).spec.duration;
         (bounds.default, bounds.max) = ("2h".into(), "1h".into());
     };
     assert_eq!(with(&shorter), failed("DurationOutOfBounds"));
@@ -185,10 +203,10 @@ fn events_hold_no_reasons() {
 fn what_is_named_and_not_there_is_told_before_anyone_agrees() {
     let mut asked = request(&[]);
     asked.spec.pod = "db-0".into();
-    let world = Deciding { target: Err(NoTarget::NotOffered("db-0".into())), ..deciding(1) };
+    let world = with_target(deciding(1), NoTarget::NotOffered("db-0".into()));
     assert_eq!(outcome(&decide(&asked, world, at(1))), (Some(Phase::Failed), "PodNotOffered".into()));
     asked.spec.pod = String::new();
-    let world = Deciding { target: Err(NoTarget::NoneReady), ..deciding(1) };
+    let world = with_target(deciding(1), NoTarget::NoneReady);
     assert_eq!(outcome(&decide(&asked, world, at(1))).0, Some(Phase::Pending));
 }
 
@@ -269,7 +287,7 @@ fn worlds() -> impl Strategy<Value = (AccessRequest, Deciding, Timestamp)> {
             asked.spec.duration = duration;
             let mut world = Deciding { may_request: may, gate, ..deciding(approvals) };
             if !target {
-                world.target = Err(NoTarget::NoneReady);
+                world = with_target(world, NoTarget::NoneReady);
             }
             (asked, world, at(now))
         })
@@ -280,7 +298,7 @@ proptest! {
     fn never_a_grant_that_was_not_agreed_to((asked, world, now) in worlds()) {
         let plan = decide(&asked, world.clone(), now);
         if let Some(grant) = &plan.grant {
-            let template = world.template.as_ref().unwrap();
+            let (template, found) = world.policy.as_ref().unwrap();
             let mut by: Vec<_> = asked.spec.decisions.iter()
                 .filter(|d| d.decision == YES && d.by != "alice" && !d.by.starts_with("system:") && d.template.generation == 3)
                 .map(|d| &d.by).collect();
@@ -288,7 +306,7 @@ proptest! {
             by.dedup();
             prop_assert!(by.len() >= template.spec.approvals as usize);
             prop_assert!(asked.spec.decisions.iter().all(|d| d.decision == YES && d.template.generation == 3));
-            prop_assert!(!asked.spec.released && world.may_request && world.target.is_ok());
+            prop_assert!(!asked.spec.released && world.may_request && found.is_ok());
             let stood_before = matches!(world.gate, State::Enforced { since } if since < at(0));
             prop_assert!(stood_before);
             prop_assert!(now < at(3600));

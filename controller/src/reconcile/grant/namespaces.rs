@@ -1,0 +1,296 @@
+//! The namespaces that a grant lends: which of them are there, whose they are, and how they are made or taken over. A
+//! namespace is the grant's for as long as its label says so, and nobody but this controller may write that.
+
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::PartialObjectMeta;
+use kube::{Api, ResourceExt as _};
+use oz_shared::Grant;
+use oz_shared::grant::NamespaceTerms;
+use oz_shared::names::{GRANT_LABEL, PLACE, SESSIONS_NAMESPACE, place_name, suffixed};
+use oz_shared::namespace_class::OnTaken;
+use oz_shared::request::NamespaceRef;
+
+use crate::children::{self, Kind};
+use crate::context::Context;
+use crate::reconcile::{Doing as _, Error};
+use crate::write;
+
+/// One namespace of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lent {
+    /// It is to be made, or to be taken over.
+    Missing(String),
+    /// It is the grant's.
+    There(NamespaceRef),
+    /// It is being deleted, and what keeps it.
+    Going(NamespaceRef, String),
+    /// Its name is taken, and why that does not pass.
+    Taken(String),
+    /// Its name is taken until that namespace, which is being deleted, has gone.
+    Waiting(String),
+    /// Another grant has taken it over.
+    HandedOn,
+    /// It was there, and is not any more.
+    Gone,
+    /// Its holder has as many as he may.
+    NoPlace,
+}
+
+/// Reads what there is of the grant's namespaces: from the watch, and afresh where that knows none.
+pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Vec<Lent>, Error> {
+    let Some(terms) = &grant.spec.namespaces else { return Ok(Vec::new()) };
+    let made = grant.status.as_ref().map(|s| s.namespaces.as_slice()).unwrap_or_default();
+    if made.is_empty() {
+        let look = terms.names.iter().map(|name| unrecorded(grant, terms, name, context));
+        return try_join_all(look).await;
+    }
+    try_join_all(made.iter().map(|recorded| recorded_one(grant, recorded, context))).await
+}
+
+/// A namespace that the status does not tell of yet: none but one with the grant's label is it.
+async fn unrecorded(
+    grant: &Grant,
+    terms: &NamespaceTerms,
+    wanted: &str,
+    context: &Context,
+) -> Result<Lent, Error> {
+    let own = grant.name_any();
+    for name in candidates(grant, terms, wanted) {
+        if let Some(found) = context.children.namespace(&name)
+            && found.labels().get(GRANT_LABEL) == Some(&own)
+        {
+            return there(&found, context).await;
+        }
+    }
+    Ok(Lent::Missing(wanted.to_owned()))
+}
+
+async fn recorded_one(grant: &Grant, recorded: &NamespaceRef, context: &Context) -> Result<Lent, Error> {
+    let found = match context.children.namespace(&recorded.name) {
+        Some(found) if found.uid().as_deref() == Some(&recorded.uid) => Some(found),
+        // Gone must not be an old answer.
+        _ => {
+            let api: Api<Namespace> = Api::all(context.client.clone());
+            api.get_metadata_opt(&recorded.name).await.doing("look whether the namespace is still there")?
+        }
+    };
+    match found.filter(|n| n.uid().as_deref() == Some(&recorded.uid)) {
+        None => Ok(Lent::Gone),
+        Some(found) if found.labels().get(GRANT_LABEL) == Some(&grant.name_any()) => {
+            there(&found, context).await
+        }
+        Some(_) => Ok(Lent::HandedOn),
+    }
+}
+
+async fn there(found: &PartialObjectMeta<Namespace>, context: &Context) -> Result<Lent, Error> {
+    let namespace = NamespaceRef { name: found.name_any(), uid: found.uid().unwrap_or_default() };
+    if found.metadata.deletion_timestamp.is_none() {
+        return Ok(Lent::There(namespace));
+    }
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let whole = api.get_opt(&namespace.name).await.doing("look what keeps the namespace")?;
+    Ok(match whole.filter(|n| n.uid().as_deref() == Some(&namespace.uid)) {
+        None => Lent::Gone,
+        Some(whole) => {
+            let kept = kept(&whole);
+            Lent::Going(namespace, kept)
+        }
+    })
+}
+
+/// What keeps a namespace that is being deleted, in Kubernetes' own words.
+fn kept(namespace: &Namespace) -> String {
+    let conditions = namespace.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    let words = conditions.filter(|c| c.status == "True").filter_map(|c| c.message.clone());
+    words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// The names that the namespace wanted as `name` can have.
+fn candidates(grant: &Grant, terms: &NamespaceTerms, name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    if terms.extends.is_empty() && terms.on_taken == OnTaken::Suffix {
+        names.push(suffixed(name, &grant.spec.request.uid));
+    }
+    names
+}
+
+/// Makes the namespaces that are missing, or takes them over: first the places that its holder needs for them.
+pub(super) async fn make(grant: &Grant, seen: &[Lent], context: &Context) -> Result<Vec<Lent>, Error> {
+    let Some(terms) = &grant.spec.namespaces else { return Ok(Vec::new()) };
+    if !terms.extends.is_empty() {
+        take_places_over(grant, terms, context).await?;
+        return join_all(seen.iter().map(|lent| take_over(grant, terms, lent, context)))
+            .await
+            .into_iter()
+            .collect();
+    }
+    if !claim_places(grant, terms, context).await? {
+        return Ok(vec![Lent::NoPlace]);
+    }
+    join_all(seen.iter().map(|lent| make_one(grant, terms, lent, context))).await.into_iter().collect()
+}
+
+async fn make_one(
+    grant: &Grant,
+    terms: &NamespaceTerms,
+    lent: &Lent,
+    context: &Context,
+) -> Result<Lent, Error> {
+    let Lent::Missing(wanted) = lent else { return Ok(lent.clone()) };
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let mut last = lent.clone();
+    for name in candidates(grant, terms, wanted) {
+        let namespace = children::namespace(grant, terms, &name).doing("make the namespace")?;
+        match write::create(&api, &namespace).await {
+            Ok(made) => {
+                return Ok(Lent::There(NamespaceRef { uid: made.uid().unwrap_or_default(), name }));
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                return Ok(Lent::Taken(status.message));
+            }
+            Err(error) => return Err(error).doing("make the namespace"),
+        }
+        let there = api.get_metadata_opt(&name).await.doing("look whose the namespace is")?;
+        last = match there {
+            None => Lent::Missing(wanted.clone()),
+            // Made by another replica, or before a restart. One that is older than the grant is not its own, whatever it
+            // says.
+            Some(found) if is_own(grant, &found) => return self::there(&found, context).await,
+            Some(found) if found.metadata.deletion_timestamp.is_some() => Lent::Waiting(name),
+            Some(_) => Lent::Taken(format!("there is a namespace {name} already: Oz adopts none")),
+        };
+    }
+    Ok(last)
+}
+
+fn is_own(grant: &Grant, found: &PartialObjectMeta<Namespace>) -> bool {
+    found.labels().get(GRANT_LABEL) == Some(&grant.name_any())
+        && found.metadata.creation_timestamp >= grant.metadata.creation_timestamp
+}
+
+/// Takes a namespace over from the grant that is extended: from then on this one deletes it, and that one does not.
+async fn take_over(
+    grant: &Grant,
+    terms: &NamespaceTerms,
+    lent: &Lent,
+    context: &Context,
+) -> Result<Lent, Error> {
+    let Lent::Missing(name) = lent else { return Ok(lent.clone()) };
+    let recorded = context
+        .grants
+        .get(&kube::runtime::reflector::ObjectRef::new(&terms.extends))
+        .and_then(|old| old.status.as_ref()?.namespaces.iter().find(|n| &n.name == name).cloned());
+    let Some(namespace) = recorded else {
+        return Ok(Lent::Taken(format!("the request that {name} was lent to is over")));
+    };
+    match write::relabel(&context.client, &namespace, &terms.extends, &grant.name_any()).await {
+        Ok(()) => Ok(Lent::There(namespace)),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {
+            let api: Api<Namespace> = Api::all(context.client.clone());
+            let there = api.get_metadata_opt(name).await.doing("look whose the namespace is")?;
+            match there.filter(|n| n.labels().get(GRANT_LABEL) == Some(&grant.name_any())) {
+                Some(found) => self::there(&found, context).await,
+                None => Ok(Lent::Taken(format!("{name} is not there any more, or not lent any more"))),
+            }
+        }
+        Err(error) => Err(error).doing("take the namespace over"),
+    }
+}
+
+/// Claims a place for each namespace, so that nobody has more than he may, however many are asked for at once: each
+/// place is an object that can be made only once. Are there enough?
+async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<bool, Error> {
+    let (holder, class) = (&grant.spec.holder, &grant.spec.terms.template.pin.uid);
+    let most = usize::try_from(terms.max_live).unwrap_or(0);
+    let own = grant.name_any();
+    let mut missing = terms.names.len().saturating_sub(context.children.places(&own).len());
+    // The lowest places are taken most likely: begin where the others end.
+    let taken = context.children.places_like(&place_name(class, &holder.username, &holder.uid, 0));
+    for n in (0..most).map(|n| (n + taken) % most) {
+        if missing == 0 {
+            break;
+        }
+        let name = place_name(class, &holder.username, &holder.uid, n);
+        let place = children::place(grant, &name);
+        let api = place.kind.api(&context.client, &place.namespace);
+        let object =
+            serde_json::from_value(place.body).map_err(kube::Error::SerdeError).doing("claim a place")?;
+        match write::create(&api, &object).await {
+            Ok(_) => missing -= 1,
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                // Claimed before a restart, in the moment since it was looked for?
+                let there = api.get_opt(&name).await.doing("look whose the place is")?;
+                let ours = there.is_some_and(|p| {
+                    p.owner_references().iter().any(|o| Some(&o.uid) == grant.metadata.uid.as_ref())
+                });
+                missing -= usize::from(ours && !context.children.places(&own).contains(&name));
+            }
+            Err(error) => return Err(error).doing("claim a place"),
+        }
+    }
+    Ok(missing == 0)
+}
+
+/// The places of the grant that is extended become this one's.
+async fn take_places_over(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<(), Error> {
+    let places = context.children.places(&terms.extends);
+    let api = Kind::Role.api(&context.client, SESSIONS_NAMESPACE);
+    let take = places.iter().map(|name| {
+        let (api, place) = (api.clone(), children::place(grant, name));
+        async move { write::apply(&api, &place.name, &place.body).await.map(drop) }
+    });
+    try_join_all(take).await.map(drop).doing("take a place over")
+}
+
+/// Is this the name of a place?
+pub(super) fn is_place(name: &str) -> bool {
+    name.starts_with(PLACE)
+}
+
+/// The namespaces that are to be deleted at the end.
+pub(super) fn to_delete(seen: &[Lent]) -> impl Iterator<Item = &NamespaceRef> {
+    seen.iter().filter_map(|lent| match lent {
+        Lent::There(namespace) => Some(namespace),
+        _ => None,
+    })
+}
+
+/// The namespaces that are the grant's now, whatever becomes of them.
+pub(super) fn own(seen: &[Lent]) -> impl Iterator<Item = &NamespaceRef> {
+    seen.iter().filter_map(|lent| match lent {
+        Lent::There(namespace) | Lent::Going(namespace, _) => Some(namespace),
+        _ => None,
+    })
+}
+
+/// What is still to go, and what keeps it.
+pub(super) fn going(seen: &[Lent]) -> Vec<String> {
+    seen.iter()
+        .filter_map(|lent| match lent {
+            Lent::There(namespace) => Some(format!("namespace {} is to be deleted", namespace.name)),
+            Lent::Going(namespace, kept) if kept.is_empty() => {
+                Some(format!("namespace {} is being deleted", namespace.name))
+            }
+            Lent::Going(namespace, kept) => {
+                Some(format!("namespace {} is being deleted: {kept}", namespace.name))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Deletes namespaces of an ended grant, each by its uid and only while it is still the grant's.
+pub(super) async fn delete(
+    grant: &Grant,
+    namespaces: &[NamespaceRef],
+    context: &Context,
+) -> Result<(), Error> {
+    let own = grant.name_any();
+    try_join_all(namespaces.iter().map(|n| write::delete_namespace(&context.client, n, &own)))
+        .await
+        .map(drop)
+        .doing("delete the namespace")
+}
