@@ -141,6 +141,7 @@ impl World {
     pub(crate) async fn labelled(&self, selector: &str) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         for kind in [
+            "/api/v1/namespaces",
             "/api/v1/serviceaccounts",
             "/api/v1/pods",
             "/api/v1/secrets",
