@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
-use kube::{Client, Resource};
+use kube::{Api, Client, CustomResourceExt as _, Resource};
 use oz_client::ServerClock;
 use oz_shared::grant::RequestRef;
 use oz_shared::{AccessRequest, Grant, NamespaceRequest};
@@ -40,6 +42,20 @@ impl Context {
     /// a pass over the old one would decide again what is decided.
     pub(crate) fn is_superseded<K: Resource>(&self, object: &K) -> bool {
         self.superseded.is(object.meta().uid.as_deref(), object.meta().resource_version.as_deref())
+    }
+
+    /// Do the kinds stand by which namespaces are lent, and is neither being deleted? While they go, requests and grants
+    /// go that nobody meant to end: what people keep in their namespaces is not taken for that.
+    pub(crate) async fn lends_namespaces(&self) -> kube::Result<bool> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let (requests, grants) = tokio::try_join!(
+            api.get_metadata_opt(NamespaceRequest::crd_name()),
+            api.get_metadata_opt(Grant::crd_name()),
+        )?;
+        let stands = |kind: Option<PartialObjectMeta<_>>| {
+            kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none())
+        };
+        Ok(stands(requests) && stands(grants))
     }
 
     /// Notes that `read` was replaced by `written`.

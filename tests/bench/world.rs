@@ -74,7 +74,15 @@ impl World {
         let mut delete: Vec<OsString> =
             vec![lab.kubectl().into(), "--kubeconfig".into(), lab.kubeconfig("admin").into()];
         delete.extend(
-            ["delete", "namespaces", "--wait=false", "--ignore-not-found", "-l", &mine].map(OsString::from),
+            [
+                "delete",
+                "namespaces,clusterrolebindings,namespaceclasses.ozaccess.io",
+                "--wait=false",
+                "--ignore-not-found",
+                "-l",
+                &mine,
+            ]
+            .map(OsString::from),
         );
         let guard = Afterwards::default().then(delete).arm()?;
         let (ns, target, sessions) = tokio::try_join!(

@@ -35,6 +35,13 @@ impl<'a> Spaces<'a> {
         spaces
     }
 
+    /// The same once more, with a new token.
+    pub(crate) async fn again(world: &'a World) -> Spaces<'a> {
+        let token = world.admin.mint(&world.ns.name, "pipeline", 3600).await.unwrap();
+        let pipeline = world.admin.with_token(&token).await.unwrap();
+        Spaces { world, pipeline, class: world.ns.name.clone() }
+    }
+
     /// Another class, for the same pipeline.
     pub(crate) async fn class(&self, stem: &str, spec: Value) -> Spaces<'a> {
         let class = format!("{}-{stem}", self.class);
@@ -94,8 +101,7 @@ impl<'a> Spaces<'a> {
     }
 
     pub(crate) async fn request(&self, name: &str) -> Result<NamespaceRequest, String> {
-        let body = self.world.look(&self.path(name)).await?;
-        serde_json::from_value(body).map_err(|error| error.to_string())
+        self.world.asked(name).await
     }
 
     pub(crate) async fn until(
