@@ -113,7 +113,7 @@ pub(crate) async fn hand_on<K>(
     uid: Option<&str>,
     (from, to): (&str, &str),
     owner: Option<&Value>,
-) -> kube::Result<()>
+) -> kube::Result<K>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -129,7 +129,7 @@ where
     );
     let patch: json_patch::Patch = serde_json::from_value(json!(patch)).map_err(kube::Error::SerdeError)?;
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch(name, &params, &Patch::<()>::Json(patch)).await.map(drop)
+    api.patch(name, &params, &Patch::<()>::Json(patch)).await
 }
 
 /// Deletes the namespace with this uid, if it is this grant's still when it goes; else it is left.

@@ -140,6 +140,7 @@ impl World {
         self.ns.bind("author-rights", "admin", &[user("dave")]).await?;
         self.ns.bind("author", "oz-author", &[user("dave")]).await?;
         self.ns.bind("approver", "oz-approver", &[user(&self.bob.user.username)]).await?;
+        self.ns.bind("asks", "oz-namespace-requester", &[user(&self.alice.user.username)]).await?;
         self.ns.bind("requester", "oz-requester", &[user(&self.alice.user.username)]).await?;
         // The API server learns of bindings in order; the last one tells of all.
         let asks = json!({"namespace": self.ns.name, "verb": "create", "group": oz_shared::GROUP,

@@ -98,7 +98,9 @@ async fn several_under_one_account_with_owners_by_name() {
     scenario("owners", async |world| {
         let spaces = Spaces::new(world, json!({"ownersWriteNetworkPolicies": true})).await;
         let (a, b) = (spaces.name("a"), spaces.name("b"));
-        world.ns.bind("alice-too", "oz-requester", &[rights::user("alice")]).await.unwrap();
+        world.ns.bind("alice-too", "oz-namespace-requester", &[rights::user("alice")]).await.unwrap();
+        world.ns.bind("bob-too", "oz-namespace-approver", &[rights::user("bob")]).await.unwrap();
+        world.until_may(&world.bob, "patch", "ozaccess.io", "namespacerequests", true).await.unwrap();
         let owners = json!([
             {"kind": "User", "name": "bob"}, {"kind": "Group", "name": "a-group"},
             {"kind": "ServiceAccount", "namespace": world.ns.name, "name": "default"},
@@ -160,13 +162,14 @@ async fn several_under_one_account_with_owners_by_name() {
 async fn approved_first_where_the_class_asks_for_it() {
     scenario("approved-space", async |world| {
         let spaces = Spaces::new(world, json!({"approvals": 1})).await;
+        world.ns.bind("bob-too", "oz-namespace-approver", &[rights::user("bob")]).await.unwrap();
+        world.until_may(&world.bob, "patch", "ozaccess.io", "namespacerequests", true).await.unwrap();
         let name = spaces.name("one");
         spaces.ask("r", &[&name], json!({})).await;
         let asked = spaces.until("r", "is offered", |r| r.status.as_ref().is_some_and(|s| !s.offered.is_empty())).await;
         assert_eq!(asked.phase().as_str(), "Pending");
         assert!(spaces.namespace(&name).await.is_err(), "before anyone agreed");
-        let class = world.look(&format!("/apis/ozaccess.io/v1alpha1/namespaceclasses/{}", spaces.class)).await.unwrap();
-        let pin = json!({"uid": class["metadata"]["uid"], "generation": class["metadata"]["generation"]});
+        let pin = &asked.status.as_ref().unwrap().offered_by;
         let answer = json!({"by": "bob", "decision": "Approve", "request": asked.metadata.uid, "template": pin,
             "offer": asked.status.as_ref().unwrap().offer_digest});
         let patch = json!([{"op": "add", "path": "/spec/decisions/-", "value": answer}]);
@@ -193,6 +196,8 @@ async fn extended_without_a_gap() {
         // All of them or none, and nobody else's.
         spaces.ask("part", &[&a], json!({"extends": extends})).await;
         spaces.until_ended("part", "Failed", "NothingToExtend").await;
+        world.ns.bind("alice-too", "oz-namespace-requester", &[rights::user("alice")]).await.unwrap();
+        world.until_may(&world.alice, "create", "ozaccess.io", "namespacerequests", true).await.unwrap();
         spaces.ask_as(&world.alice, "other", &[&a, &b], json!({"extends": extends})).await;
         spaces.until_ended("other", "Failed", "NothingToExtend").await;
 

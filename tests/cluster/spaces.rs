@@ -219,7 +219,11 @@ pub(crate) async fn pipeline(world: &World, name: &str) -> Identity {
     world
         .must(&world.admin, Call::post(world.ns.core("serviceaccounts"), json!({"metadata": {"name": name}})))
         .await;
-    world.ns.bind(&format!("{name}-asks"), "oz-requester", &[account(&world.ns.name, name)]).await.unwrap();
+    world
+        .ns
+        .bind(&format!("{name}-asks"), "oz-namespace-requester", &[account(&world.ns.name, name)])
+        .await
+        .unwrap();
     let token = world.admin.mint(&world.ns.name, name, 3600).await.unwrap();
     let identity = world.admin.with_token(&token).await.unwrap();
     world.until_may(&identity, "create", "ozaccess.io", "namespacerequests", true).await.unwrap();

@@ -189,7 +189,11 @@ async fn take_over(
     let api: Api<Namespace> = Api::all(context.client.clone());
     let own = grant.name_any();
     match write::hand_on(&api, name, Some(&namespace.uid), (&terms.extends, &own), None).await {
-        Ok(()) => Ok(Lent::There(namespace)),
+        // Its end had begun before.
+        Ok(taken) if taken.metadata.deletion_timestamp.is_some() => {
+            Ok(Lent::Taken(format!("namespace {name} is being deleted")))
+        }
+        Ok(_) => Ok(Lent::There(namespace)),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {
             let there = api.get_metadata_opt(name).await.doing("look whose the namespace is")?;
             match there.filter(|n| n.labels().get(GRANT_LABEL) == Some(&own)) {
