@@ -13,6 +13,7 @@ pub mod names;
 pub mod plain;
 pub mod quantity;
 pub mod request;
+pub mod role;
 mod schema;
 pub mod template;
 

@@ -12,7 +12,7 @@ mod wait;
 mod way;
 mod workloads;
 
-pub(crate) use access::{Unknown, default_command, made, offer, pod_facts, source_in_words};
+pub(crate) use access::{Unknown, default_command, made, offer, source_in_words};
 pub(crate) use ask::{Ask, Withdrawn, is_mine, submit, withdraw};
 pub(crate) use client::{Cluster, Fault};
 pub(crate) use decide::{decide, release};
