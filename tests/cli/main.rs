@@ -52,3 +52,4 @@ mod roles;
 mod shell;
 mod streams;
 mod token;
+mod unread;

@@ -10,6 +10,7 @@ use oz_shared::{AccessTemplate, AccessTemplateSpec, exec};
 
 use super::Args;
 use crate::app::App;
+use crate::commands::list::left_out;
 use crate::commands::templates;
 use crate::error::Error;
 use crate::exit;
@@ -33,7 +34,9 @@ pub(super) async fn template(
             Err(fault) => Err(fault.into()),
         };
     }
-    let all = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await?;
+    let found = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await?;
+    left_out(app, &found.unread);
+    let all = found.items;
     if all.is_empty() {
         return Err(Error::usage(format!(
             "no template in namespace {} is on offer to you",
@@ -55,7 +58,7 @@ pub(super) async fn template(
 
 async fn offered(cluster: &Cluster) -> String {
     let list = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await;
-    match list.unwrap_or_default().as_slice() {
+    match list.map(|list| list.items).unwrap_or_default().as_slice() {
         [] => "oz templates -A lists what there is".to_owned(),
         some => format!("there is {}", some.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")),
     }
