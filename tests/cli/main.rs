@@ -31,6 +31,7 @@ mod terminal;
 mod tmux;
 
 mod asking;
+mod check;
 mod codes;
 mod copies;
 mod debugging;
