@@ -15,7 +15,7 @@ use crate::exec;
 use crate::names::DEFAULT_CONTAINER;
 use crate::plain::{self, some_of};
 use crate::quantity::milli;
-use crate::template::{Amounts, Keep, PatchVerb, ShellAccess, VolumeClaims, WorkloadKind};
+use crate::template::{Amounts, Keep, PatchVerb, ShellAccess, VolumeClaims, WorkloadKind, WorkloadRef};
 
 /// How long the copy has to end, in seconds: a stream into it ends with it.
 const GRACE: i64 = 1;
@@ -64,6 +64,32 @@ impl Source {
             template: template.clone(),
             claims: claims.map(str::to_owned).collect(),
         })
+    }
+
+    /// The workload to whose pod template this one points instead of having its own, as an Argo Rollout may.
+    #[must_use]
+    pub fn elsewhere(kind: WorkloadKind, object: &Value) -> Option<WorkloadRef> {
+        let other = object.pointer("/spec/workloadRef").filter(|_| kind == WorkloadKind::Rollout)?;
+        let other = serde_json::from_value(other.clone()).ok();
+        other.filter(|_| Self::read(kind, object).is_none())
+    }
+
+    /// The pod template of a workload that points to it: `object` is the one whose pods are meant, `template` the other's.
+    #[must_use]
+    pub fn through(
+        kind: WorkloadKind,
+        object: &Value,
+        other: WorkloadKind,
+        template: &Value,
+    ) -> Option<Self> {
+        let (name, uid) = (text(object, "/metadata/name")?, text(object, "/metadata/uid")?);
+        Some(Self { kind, name, uid, ..Self::read(other, template)? })
+    }
+
+    /// The names of its ordinary containers.
+    #[must_use]
+    pub fn containers(&self) -> Vec<String> {
+        names(items(&self.template["spec"], "containers"))
     }
 
     /// The labels of the workload's pods.
@@ -180,11 +206,7 @@ impl Copied {
     /// All containers: ordinary and init ones.
     #[must_use]
     pub fn containers(&self) -> Vec<String> {
-        ["containers", "initContainers"]
-            .into_iter()
-            .flat_map(|list| self.spec[list].as_array().into_iter().flatten())
-            .filter_map(|c| c["name"].as_str().map(str::to_owned))
-            .collect()
+        names(containers(&self.spec))
     }
 
     /// The account whose token is mounted in it, if one is.
@@ -204,8 +226,8 @@ impl Copied {
     /// The image of the container to enter.
     #[must_use]
     pub fn image(&self) -> &str {
-        let mut all = self.spec["containers"].as_array().into_iter().flatten();
-        all.find(|c| c["name"] == self.container.as_str()).and_then(|c| c["image"].as_str()).unwrap_or("")
+        let entered = containers(&self.spec).find(|c| c["name"] == self.container.as_str());
+        entered.and_then(|c| c["image"].as_str()).unwrap_or_default()
     }
 
     /// Tells this copy from every other: hexadecimal, 64 characters.
@@ -228,7 +250,7 @@ impl Copied {
 /// # Errors
 /// When more is asked for than the template lends, the container is not there, or a patch does not apply.
 pub fn copy(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<Copied, Misfit> {
-    within(shell, asked, source)?;
+    within(shell, asked)?;
     let mut spec = source.template["spec"].clone();
     let container = chosen(shell, asked, source)?;
     drop_what_is_the_workloads(&mut spec, &shell.keep);
@@ -307,7 +329,10 @@ pub fn offer(
 }
 
 /// Is no more asked for than the template lends?
-fn within(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<(), Misfit> {
+///
+/// # Errors
+/// What is.
+pub fn within(shell: &ShellAccess, asked: &Asked) -> Result<(), Misfit> {
     let most = shell.max_resources.clone().unwrap_or_default();
     for (what, asked, most) in
         [("memory", &asked.amounts.memory, &most.memory), ("cpu", &asked.amounts.cpu, &most.cpu)]
@@ -322,15 +347,16 @@ fn within(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<(), Mis
             _ => return Err(Misfit::TooMuch { what, most: most.clone(), asked: asked.clone() }),
         }
     }
-    if !asked.node.is_empty() && source.kind != WorkloadKind::DaemonSet {
+    if !asked.node.is_empty() && shell.workload.kind != WorkloadKind::DaemonSet {
         return Err(Misfit::NotChosen("node"));
     }
-    let shares = source.kind == WorkloadKind::StatefulSet && shell.volume_claims == VolumeClaims::Share;
+    let shares =
+        shell.workload.kind == WorkloadKind::StatefulSet && shell.volume_claims == VolumeClaims::Share;
     if !asked.pod.is_empty() && !shares {
         return Err(Misfit::NotChosen("pod"));
     }
-    if !asked.pod.is_empty() && !is_ordinal(asked.pod.strip_prefix(&format!("{}-", source.name))) {
-        return Err(Misfit::NotItsPod(source.name.clone(), asked.pod.clone()));
+    if !asked.pod.is_empty() && !is_ordinal(asked.pod.strip_prefix(&format!("{}-", shell.workload.name))) {
+        return Err(Misfit::NotItsPod(shell.workload.name.clone(), asked.pod.clone()));
     }
     Ok(())
 }
@@ -342,9 +368,7 @@ fn is_ordinal(text: Option<&str>) -> bool {
 }
 
 fn chosen(shell: &ShellAccess, asked: &Asked, source: &Source) -> Result<String, Misfit> {
-    let all = source.template.pointer("/spec/containers").and_then(Value::as_array);
-    let there: Vec<String> =
-        all.into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_owned)).collect();
+    let there = source.containers();
     if !asked.container.is_empty() && !shell.container.is_empty() && asked.container != shell.container {
         return Err(Misfit::NotOffered(asked.container.clone()));
     }
@@ -560,7 +584,7 @@ fn account(spec: &Value) -> &str {
 }
 
 fn volumes(spec: &Value) -> impl Iterator<Item = &Value> {
-    spec["volumes"].as_array().into_iter().flatten()
+    items(spec, "volumes")
 }
 
 fn token_sources(volume: &Value) -> impl Iterator<Item = &Value> {
@@ -571,6 +595,15 @@ fn token_sources(volume: &Value) -> impl Iterator<Item = &Value> {
 /// Does this source of a projected volume give the pod a credential of its own?
 fn is_credential(source: &Value) -> bool {
     ["serviceAccountToken", "podCertificate"].iter().any(|kind| source.get(kind).is_some())
+}
+
+/// Ordinary and init containers.
+fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list))
+}
+
+fn names<'a>(named: impl Iterator<Item = &'a Value>) -> Vec<String> {
+    named.filter_map(|n| n["name"].as_str().map(str::to_owned)).collect()
 }
 
 fn containers_mut(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
@@ -588,6 +621,11 @@ fn remove(object: &mut Value, key: &str) {
 }
 
 /// The items of the list at `key`, none where there is no list.
+fn items<'a>(parent: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    parent[key].as_array().into_iter().flatten()
+}
+
+/// The same, to change them.
 fn items_mut<'a>(parent: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {
     parent.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
 }

@@ -5,9 +5,11 @@
 //! be asked for by the policy `oz-connect`: `POD/*/*`, `POD/CONTAINER/*` and `POD/CONTAINER/COMMAND`, where `*` is a mere
 //! character and COMMAND is each argument with its length in characters before it.
 
+use k8s_openapi::api::core::v1;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::GROUP;
+use crate::names::DEFAULT_CONTAINER;
 use crate::plain;
 use crate::template::{Connection, ExecAccess, OnEnd};
 
@@ -27,6 +29,37 @@ pub struct Pod {
     pub default_container: String,
     /// The account whose token is mounted in it, if one is.
     pub mounted_account: Option<String>,
+}
+
+impl From<&v1::Pod> for Pod {
+    fn from(pod: &v1::Pod) -> Self {
+        let Some(spec) = &pod.spec else {
+            let name = pod.metadata.name.clone().unwrap_or_default();
+            return Self {
+                name,
+                containers: Vec::new(),
+                default_container: String::new(),
+                mounted_account: None,
+            };
+        };
+        let annotated = pod.metadata.annotations.as_ref().and_then(|all| all.get(DEFAULT_CONTAINER));
+        let ordinary = spec.containers.iter().map(|c| &c.name);
+        // The annotation counts where it names an ordinary container: any other may have ended.
+        let entered = annotated.filter(|a| ordinary.clone().any(|c| c == *a)).or(ordinary.clone().next());
+        let init = spec.init_containers.iter().flatten().map(|c| &c.name);
+        let ephemeral = spec.ephemeral_containers.iter().flatten().map(|c| &c.name);
+        let mounts_token = spec.volumes.iter().flatten().any(|volume| {
+            let sources = volume.projected.iter().flat_map(|p| p.sources.iter().flatten());
+            sources.into_iter().any(|source| source.service_account_token.is_some())
+        });
+        let account = || spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned());
+        Self {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            default_container: entered.cloned().unwrap_or_default(),
+            containers: ordinary.chain(init).chain(ephemeral).cloned().collect(),
+            mounted_account: mounts_token.then(account),
+        }
+    }
 }
 
 /// Why a template's offer does not fit the pod or the request.
@@ -269,6 +302,35 @@ mod tests {
     fn names(offer: &Offer, verb: &str) -> Vec<String> {
         let rule = offer.rules.iter().find(|r| r.verbs == [verb]).unwrap();
         rule.resource_names.clone().unwrap()
+    }
+
+    #[test]
+    fn of_a_pod_as_it_runs() {
+        let facts = |annotated: &str| {
+            let pod: v1::Pod = serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "api-0", "annotations": {DEFAULT_CONTAINER: annotated}},
+                "spec": {
+                    "serviceAccountName": "api",
+                    "initContainers": [{"name": "init"}],
+                    "containers": [{"name": "main"}, {"name": "side"}],
+                    "ephemeralContainers": [{"name": "oz-1"}],
+                    "volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
+                },
+            }))
+            .unwrap();
+            Pod::from(&pod)
+        };
+        let pod = facts("side");
+        assert_eq!(pod.containers, ["main", "side", "init", "oz-1"]);
+        assert_eq!((pod.name.as_str(), pod.mounted_account.as_deref()), ("api-0", Some("api")));
+        assert_eq!(pod.default_container, "side");
+        for other in ["init", "oz-1", "gone", ""] {
+            assert_eq!(facts(other).default_container, "main", "{other}");
+        }
+        let bare = Pod::from(&v1::Pod::default());
+        assert!(
+            bare.containers.is_empty() && bare.default_container.is_empty() && bare.mounted_account.is_none()
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod plain;
 pub mod policy;
 pub mod quantity;
 pub mod request;
+pub mod role;
 mod schema;
 pub mod template;
 

@@ -7,6 +7,7 @@ use support::{Call, with};
 use crate::bodies;
 use crate::home::Home;
 use crate::left::{busy, restored};
+use crate::lending::message;
 use crate::running::Said;
 use crate::stage::staged;
 use crate::terminal::{PROMPT, Terminal};
@@ -135,8 +136,8 @@ async fn more_than_is_lent() {
         world.template("as-it-is", shell(json!({"shell": {"maxResources": null}}))).await;
         let alice = Home::of(world, "alice");
         let mistakes: [(&[&str], &str, &str); 6] = [
-            (&[FREE, "-m", "2Gi"], "db-free lends at most 1Gi memory, not 2Gi", "-m 1Gi"),
-            (&["as-it-is", "-c", "1"], "does not let a request choose its cpu", "leave out -c"),
+            (&[FREE, "-m", "2Gi"], "up to 1Gi, not 2Gi", "--memory 1Gi"),
+            (&["as-it-is", "-c", "1"], "does not let a request choose its cpu", "leave out --cpu"),
             (&[FREE, "-m", "128MB"], "128Mi", ""),
             (&[FREE, "-c", "0"], "128Mi", ""),
             (&[FREE, "--image", "busybox"], "it takes no --image", "leave out --image"),
@@ -272,12 +273,16 @@ async fn what_is_approved_is_shown() {
         for line in offered.iter().map(String::as_str).chain(["Memory:     64Mi"]) {
             assert!(described.contains(line), "{line}: {described}");
         }
+        let rule = described.lines().skip_while(|line| *line != "As RBAC rules:").nth(2).unwrap_or_default();
+        assert!(rule.starts_with("  get,create on pods/exec named db-oz-"), "{described}");
         // The pod is made of what the approver may not read here.
         let refused = bob.oz(&["describe", &name, "--pod"]);
         assert_eq!(refused.code, 3, "{refused}");
         assert!(refused.stderr.contains("bob may not get deployments in namespace"), "{refused}");
         world.may("bob", "apps", "deployments").await;
-        let shown: Value = serde_yaml::from_str(&bob.must(&["describe", &name, "--pod"])).unwrap();
+        let said = bob.oz(&["describe", &name, "--pod"]);
+        assert!(said.code == 0 && !said.stderr.contains("warning"), "{said}");
+        let shown: Value = serde_yaml::from_str(&said.stdout()).unwrap();
 
         let said = bob.oz(&["approve", &name, "-y"]);
         assert!(said.code == 0 && said.stderr.contains(&offered[0]), "{said}");
@@ -293,6 +298,18 @@ async fn what_is_approved_is_shown() {
         let listed = Home::of(world, "admin").must(&["grants", "-o", "wide"]);
         let row = listed.lines().find(|line| line.contains(&name)).unwrap();
         assert!(row.split_whitespace().any(|cell| cell == "Deployment/db"), "{listed}");
+
+        // What has become another pod since it was offered is told, and not granted.
+        let name = alice.must(&ask);
+        world.until(&name, "it was looked at", |r| r.status.is_some()).await;
+        let other = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1, "hostNetwork": true}}}});
+        let deployment = world.ns.path("apps/v1", &format!("deployments/{DB}"));
+        world.must(&world.admin, Call::merge(deployment, other)).await;
+        let said = bob.oz(&["describe", &name, "--pod"]);
+        assert!(said.code == 0 && said.stderr.contains("warning: the controller has offered it otherwise"), "{said}");
+        bob.must(&["approve", &name, "-y"]);
+        let failed = world.until_phase(&name, "Failed").await;
+        assert!(message(&failed, "Ready").contains("has changed since bob approved"), "{failed:?}");
     })
     .await;
 }

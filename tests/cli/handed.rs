@@ -45,7 +45,7 @@ async fn out_and_in() {
         assert_eq!(taken.code, 0, "{taken}");
         let context = taken.stdout().trim().to_owned();
         assert!(context.starts_with("oz-imported-"), "{taken}");
-        assert!(taken.stderr.contains("get,list,watch pods: web-0"), "{taken}");
+        assert!(taken.stderr.contains("get,list,watch on pods named web-0"), "{taken}");
         assert!(taken.stderr.contains("It ends at "), "{taken}");
         assert_eq!(pod(&carol, &context), "pod/web-0\n");
         for line in before.lines() {

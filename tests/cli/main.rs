@@ -31,6 +31,7 @@ mod terminal;
 mod tmux;
 
 mod asking;
+mod check;
 mod codes;
 mod copies;
 mod debugging;
@@ -52,3 +53,4 @@ mod roles;
 mod shell;
 mod streams;
 mod token;
+mod unread;

@@ -10,8 +10,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
-use oz_shared::Request as _;
-use oz_shared::{AccessRequest, AccessTemplate, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, Phase, Request as _};
 
 use crate::app::App;
 use crate::error::Error;
@@ -243,7 +242,7 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
         match names {
             Names::Contexts => None,
             Names::Templates => {
-                let list = cluster.call("complete", cluster.templates(namespace).list(&params)).await.ok()?;
+                let list = cluster.list::<AccessTemplate>("complete", namespace, &params).await.ok()?;
                 Some(list.items.into_iter().map(|t| (t.name_any(), t.spec.description)).collect())
             }
             Names::Pods => {
@@ -253,7 +252,7 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(list.items.into_iter().map(|p| (p.name_any(), String::new())).collect())
             }
             Names::Images => {
-                let list = cluster.call("complete", cluster.templates(namespace).list(&params)).await.ok()?;
+                let list = cluster.list::<AccessTemplate>("complete", namespace, &params).await.ok()?;
                 let offered = |t: AccessTemplate| {
                     let name = t.name_any();
                     t.spec.debug.into_iter().flat_map(|d| d.images).map(move |image| (image, name.clone()))
@@ -264,7 +263,7 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(images)
             }
             Names::Requests(wanted) => {
-                let list = cluster.call("complete", cluster.requests(namespace).list(&params)).await.ok()?;
+                let list = cluster.list::<AccessRequest>("complete", namespace, &params).await.ok()?;
                 let about =
                     |r: &AccessRequest| format!("{} {}", r.phase().as_str(), r.spec.requester.username);
                 Some(list.items.iter().filter(|r| wanted(r)).map(|r| (r.name_any(), about(r))).collect())
@@ -275,7 +274,7 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(list.items.into_iter().map(|n| (n.name_any(), String::new())).collect())
             }
             Names::Holders => {
-                let list = cluster.call("complete", cluster.grants().list(&params)).await.ok()?;
+                let list = cluster.list::<Grant>("complete", None, &params).await.ok()?;
                 let mut holders: Vec<String> =
                     list.items.into_iter().map(|g| g.spec.holder.username).collect();
                 holders.sort();

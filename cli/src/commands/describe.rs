@@ -5,6 +5,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use oz_shared::Request as _;
 use oz_shared::request::{TemplatePin, Verdict};
+use oz_shared::role::in_words;
 use oz_shared::{AccessRequest, AccessTemplate, AccessTemplateSpec, Phase};
 
 use crate::app::App;
@@ -12,7 +13,7 @@ use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, is_mine, made, offer, outcome};
-use crate::output::{clean, ends, grant_rules, lends, of, stamp, yaml};
+use crate::output::{clean, ends, lends, of, stamp, yaml};
 use crate::session::kubectl_lines;
 use crate::target::Target;
 use crate::waiting::starting;
@@ -42,10 +43,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let (me, template, events) =
         tokio::join!(cluster.whoami(), cluster.template(&request.spec.template), events(&cluster, &request));
     if args.pod {
-        let (what, made) = made(&cluster, &request, &template?).await?;
-        app.printer.say(&what);
-        app.printer.data(&yaml(&made)?)?;
-        return Ok(exit::DONE);
+        return pod(app, &cluster, &request, &template?).await;
     }
     let template = template.ok();
     let mut page = Page::default();
@@ -64,6 +62,24 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         page.lines(next);
     }
     app.printer.data(&page.text())?;
+    Ok(exit::DONE)
+}
+
+async fn pod(
+    app: &App,
+    cluster: &Cluster,
+    request: &AccessRequest,
+    template: &AccessTemplate,
+) -> Result<u8, Error> {
+    let made = made(cluster, request, template).await?;
+    app.printer.say(&made.what);
+    app.printer.data(&yaml(&made.object)?)?;
+    let offered = request.status.as_ref().map(|s| s.offer_digest.as_str()).unwrap_or_default();
+    if !offered.is_empty() && offered != made.digest {
+        app.printer.warn(
+            "the controller has offered it otherwise: what it is made of has changed since, and approving is in vain",
+        );
+    }
     Ok(exit::DONE)
 }
 
@@ -149,28 +165,26 @@ pub(super) async fn terms(
 }
 
 /// What would be granted: in the controller's words, which are those of the grant; where it has none yet, as this program
-/// can tell.
+/// can tell by the same functions.
 async fn offered(cluster: &Cluster, request: &AccessRequest, spec: &AccessTemplateSpec) -> Page {
     let mut page = Page::default();
     page.heading("Would be granted");
-    let words = request.status.as_ref().map(|s| s.offered.clone()).unwrap_or_default();
-    let told = !words.is_empty();
-    page.lines(words);
-    match offer(cluster, request, spec).await {
-        Ok(offer) => {
-            if !told {
-                page.lines(offer.words);
-            }
-            let rules = offer.rules.iter();
-            let known =
-                rules.flat_map(|r| r.resource_names.iter().flatten()).all(|name| !name.starts_with('('));
-            if known && !offer.rules.is_empty() {
-                page.heading("As RBAC rules");
-                page.lines(grant_rules(&offer.rules));
-            }
-        }
-        Err(_) if told => {}
-        Err(unknown) => page.lines([unknown.to_string()]),
+    let told = request.status.as_ref().map(|s| s.offered.clone()).unwrap_or_default();
+    if !told.is_empty() && spec.role.is_some() {
+        // Rule by rule, already.
+        page.lines(told);
+        return page;
+    }
+    let offer = offer(cluster, request, spec).await;
+    page.lines(match &offer {
+        _ if !told.is_empty() => told,
+        Ok(offer) => offer.words.clone(),
+        Err(unknown) => vec![unknown.to_string()],
+    });
+    let rules = offer.map(|offer| offer.rules).unwrap_or_default();
+    if !rules.is_empty() {
+        page.heading("As RBAC rules");
+        page.lines(rules.iter().map(in_words));
     }
     page
 }

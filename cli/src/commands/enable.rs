@@ -7,6 +7,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
+use oz_shared::role::in_words;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -180,7 +181,7 @@ async fn explain(app: &App, cluster: &Cluster, roles: &[ClusterRole], namespaces
         match role.name_any().as_str() {
             NAMESPACE_ROLE => {
                 app.printer.say("The controller itself may there:");
-                indented(&installation::in_words(rules));
+                indented(&rules.iter().map(in_words).collect::<Vec<_>>());
             }
             CEILING_ROLE => {
                 app.printer.say("The most that it may hand out there, as templates say:");

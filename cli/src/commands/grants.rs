@@ -32,16 +32,12 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             grant.spec.request.namespace == ns || grant.spec.access.iter().any(|a| a.namespace == ns)
         }) && args.user.as_ref().is_none_or(|user| grant.spec.holder.username == *user)
     };
-    let grants = cluster.call("list grants", cluster.grants().list(&args.list.params())).await;
-    match grants {
-        Ok(grants) if !args.list.watch => {
-            let items = grants.items.into_iter().filter(here).collect();
-            list::print(app, &cluster, &args.list, items)
+    match cluster.list::<Grant>("list grants", None, &args.list.params()).await {
+        Ok(mut grants) if !args.list.watch => {
+            grants.items.retain(here);
+            list::print(app, &cluster, &args.list, grants)
         }
-        Ok(_) => {
-            list::follow(app, &cluster, &args.list, cluster.grants(), async |grant: &Grant| Ok(here(grant)))
-                .await
-        }
+        Ok(_) => list::follow(app, &cluster, &args.list, None, async |grant: &Grant| Ok(here(grant))).await,
         Err(fault) if fault.code() == Some(403) => {
             app.printer
                 .say("You may not list grants (ClusterRole oz-auditor): these are your own active requests.");
@@ -51,14 +47,13 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
                     && request.phase() == Phase::Active
                     && args.user.as_ref().is_none_or(|user| *user == me.username)
             };
-            let api = cluster.requests(scope);
             if args.list.watch {
-                return list::follow(app, &cluster, &args.list, api, async |r: &AccessRequest| Ok(mine(r)))
+                return list::follow(app, &cluster, &args.list, scope, async |r: &AccessRequest| Ok(mine(r)))
                     .await;
             }
-            let mut items = cluster.call("list requests", api.list(&args.list.params())).await?.items;
-            items.retain(mine);
-            list::print(app, &cluster, &args.list, items)
+            let mut listing = cluster.list("list requests", scope, &args.list.params()).await?;
+            listing.items.retain(mine);
+            list::print(app, &cluster, &args.list, listing)
         }
         Err(fault) => Err(fault.into()),
     }

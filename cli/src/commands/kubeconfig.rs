@@ -10,11 +10,12 @@ use kube::api::ListParams;
 use oz_shared::Request as _;
 use oz_shared::{AccessRequest, Phase};
 
+use super::list::left_out;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault, context_name, entry, is_mine, mint};
+use crate::kube::{Cluster, Fault, Listing, context_name, entry, is_mine, mint};
 use crate::kubeconfig::OurEntry;
 use crate::session::by_own_name;
 
@@ -61,10 +62,10 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let scope = (!all_namespaces).then(|| cluster.namespace.clone());
     let me = cluster.whoami().await?;
-    let requests = cluster.requests(scope.as_deref());
-    let list = cluster.call("list requests", requests.list(&ListParams::default())).await?;
-    let active: Vec<AccessRequest> = list
-        .items
+    let Listing { items, unread } =
+        cluster.list::<AccessRequest>("list requests", scope.as_deref(), &ListParams::default()).await?;
+    left_out(app, &unread);
+    let active: Vec<AccessRequest> = items
         .into_iter()
         .filter(|r| is_mine(r, &me) && r.phase() == Phase::Active && !r.spec.released && !by_own_name(r))
         .collect();
@@ -80,8 +81,9 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
             }
         }
     }
+    let read = active.iter().map(|r| context_name(&r.namespace().unwrap_or_default(), &r.name_any()));
     let live: BTreeSet<String> =
-        active.iter().map(|r| context_name(&r.namespace().unwrap_or_default(), &r.name_any())).collect();
+        read.chain(unread.iter().map(|r| context_name(&r.namespace, &r.name))).collect();
     let (now, server) = (cluster.now(), cluster.server());
     // Only what this list is complete for can be told to be dead.
     let keep = |ours: &OurEntry| {

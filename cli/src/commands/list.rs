@@ -1,19 +1,19 @@
 //! What the listing commands share: the flags, one list, or a list that goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt as _;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault};
+use crate::kube::{Cluster, Fault, Listing, Unread};
 use crate::output::{Format, Listed, Table};
 
 /// Flags of every list.
@@ -72,6 +72,11 @@ impl<T> Item for T where
 {
 }
 
+/// What cannot be read is named: it is there.
+pub(crate) fn left_out(app: &App, unread: &[Unread]) {
+    unread.iter().for_each(|unread| app.printer.warn(&unread.to_string()));
+}
+
 /// Prints one list.
 ///
 /// # Errors
@@ -80,8 +85,9 @@ pub(crate) fn print<K: Item>(
     app: &App,
     cluster: &Cluster,
     args: &ListArgs,
-    mut items: Vec<K>,
+    Listing { mut items, unread }: Listing<K>,
 ) -> Result<u8, Error> {
+    left_out(app, &unread);
     items.sort_by_key(|k| (k.namespace(), k.meta().creation_timestamp.clone().map(|t| t.0), k.name_any()));
     if !args.output.is_table() {
         if !(items.is_empty() && args.output == Format::Name) {
@@ -123,61 +129,61 @@ fn row<K: Item>(item: &K, cluster: &Cluster, args: &ListArgs) -> Vec<String> {
 
 /// Prints what is there and what changes, until it is interrupted. `wanted` may ask the API server.
 ///
+/// What changes is told by its metadata and then read by itself: no object that cannot be read ends the watch.
+///
 /// # Errors
 /// The list may not be read, or not be printed.
 pub(crate) async fn follow<K: Item>(
     app: &App,
     cluster: &Cluster,
     args: &ListArgs,
-    api: Api<K>,
+    scope: Option<&str>,
     mut wanted: impl AsyncFnMut(&K) -> Result<bool, Error>,
 ) -> Result<u8, Error> {
+    let Listing { items, unread } = cluster.list("list", scope, &args.params()).await?;
+    left_out(app, &unread);
+    let mut named: HashSet<_> = unread.into_iter().map(|u| (u.namespace, u.name)).collect();
+    let mut screen = Screen { app, cluster, args, table: table::<K>(args) };
+    let mut seen: HashMap<String, String> = HashMap::new();
+    let mut first = Vec::new();
+    for item in items {
+        seen.extend(version(&item));
+        if wanted(&item).await? {
+            first.push(item);
+        }
+    }
+    screen.print(&first)?;
     let config = watcher::Config { label_selector: args.selector.clone(), ..watcher::Config::default() };
-    let mut events = watcher(api, config).default_backoff().boxed();
-    let mut table = table::<K>(args);
-    let mut printed: HashMap<String, String> = HashMap::new();
-    let mut first: Option<Vec<K>> = Some(Vec::new());
+    let mut events = watcher(metadata::<K>(cluster, scope), config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::InitApply(item)) => match &mut first {
-                Some(items) => items.push(item),
-                None => changed(app, cluster, args, &mut table, &mut printed, item, &mut wanted).await?,
-            },
-            Ok(Event::Apply(item)) => {
-                changed(app, cluster, args, &mut table, &mut printed, item, &mut wanted).await?;
-            }
-            Ok(Event::InitDone) => {
-                let mut items = Vec::new();
-                for item in first.take().unwrap_or_default() {
-                    if wanted(&item).await? {
-                        printed.insert(
-                            item.uid().unwrap_or_default(),
-                            item.resource_version().unwrap_or_default(),
-                        );
-                        items.push(item);
-                    }
+            Ok(Event::InitApply(changed) | Event::Apply(changed)) => {
+                if version(&changed).is_some_and(|(uid, version)| seen.get(&uid) == Some(&version)) {
+                    continue;
                 }
-                if args.output.is_table() {
-                    let rows: Vec<Vec<String>> = items.iter().map(|k| row(k, cluster, args)).collect();
-                    // Headers wait for the first row, to be as wide as it.
-                    if !rows.is_empty() {
-                        app.printer.data(&table.more(&rows))?;
+                let (namespace, name) = (changed.namespace(), changed.name_any());
+                match cluster.read::<K>("read what has changed", namespace.as_deref(), &name).await {
+                    Ok(Some(Ok(item))) => {
+                        seen.extend(version(&item));
+                        if wanted(&item).await? {
+                            screen.print(&[item])?;
+                        }
                     }
-                } else {
-                    for item in items {
-                        app.printer.data(&args.output.object(&item)?)?;
+                    Ok(Some(Err(unread))) => {
+                        if named.insert((unread.namespace.clone(), unread.name.clone())) {
+                            left_out(app, &[unread]);
+                        }
                     }
+                    Ok(None) => {}
+                    Err(fault) => app.printer.warn(&fault.to_string()),
                 }
             }
-            Ok(Event::Init) => {}
-            Ok(Event::Delete(item)) => {
-                printed.remove(&item.uid().unwrap_or_default());
+            Ok(Event::Delete(gone)) => {
+                seen.remove(&gone.uid().unwrap_or_default());
             }
+            Ok(Event::Init | Event::InitDone) => {}
             Err(error) => match fault(error) {
-                // Nothing was ever listed: it will not be better in a while.
-                Some(fault) if first.is_some() || matches!(fault.code(), Some(401 | 403)) => {
-                    return Err(fault.into());
-                }
+                Some(fault) if matches!(fault.code(), Some(401 | 403)) => return Err(fault.into()),
                 Some(fault) => app.printer.warn(&fault.to_string()),
                 None => {}
             },
@@ -186,24 +192,40 @@ pub(crate) async fn follow<K: Item>(
     Ok(exit::DONE)
 }
 
-async fn changed<K: Item>(
-    app: &App,
-    cluster: &Cluster,
-    args: &ListArgs,
-    table: &mut Table,
-    printed: &mut HashMap<String, String>,
-    item: K,
-    wanted: &mut impl AsyncFnMut(&K) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let (uid, version) = (item.uid().unwrap_or_default(), item.resource_version().unwrap_or_default());
-    if printed.get(&uid) == Some(&version) || !wanted(&item).await? {
-        return Ok(());
+/// Of all objects of a kind there, what tells them apart.
+fn metadata<K: Item>(cluster: &Cluster, scope: Option<&str>) -> Api<PartialObjectMeta<DynamicObject>> {
+    let (client, kind) = (cluster.client.clone(), ApiResource::erase::<K>(&()));
+    match scope {
+        Some(namespace) => Api::namespaced_with(client, namespace, &kind),
+        None => Api::all_with(client, &kind),
     }
-    printed.insert(uid, version);
-    if args.output.is_table() {
-        return app.printer.data(&table.more(&[row(&item, cluster, args)]));
+}
+
+/// Which object in which state.
+fn version(object: &impl ResourceExt) -> Option<(String, String)> {
+    Some((object.uid()?, object.resource_version()?))
+}
+
+/// Where a watch prints.
+struct Screen<'a> {
+    app: &'a App,
+    cluster: &'a Cluster,
+    args: &'a ListArgs,
+    table: Table,
+}
+
+impl Screen<'_> {
+    /// Headers wait for the first row, to be as wide as it.
+    fn print<K: Item>(&mut self, items: &[K]) -> Result<(), Error> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        if self.args.output.is_table() {
+            let rows: Vec<Vec<String>> = items.iter().map(|k| row(k, self.cluster, self.args)).collect();
+            return self.app.printer.data(&self.table.more(&rows));
+        }
+        items.iter().try_for_each(|item| self.app.printer.data(&self.args.output.object(item)?))
     }
-    app.printer.data(&args.output.object(&item)?)
 }
 
 /// What a watch could not do; none where it merely has to begin anew.

@@ -10,7 +10,7 @@ use oz_shared::{AccessRequest, Phase};
 use super::list::{self, ListArgs};
 use crate::app::App;
 use crate::error::Error;
-use crate::kube::Cluster;
+use crate::kube::{Cluster, Listing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,21 +27,23 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
-    let api = cluster.requests(args.list.scope(&cluster));
+    let scope = args.list.scope(&cluster);
     let mut mine = Mine { me: cluster.whoami().await?, may: HashMap::new() };
     if args.list.watch {
-        return list::follow(app, &cluster, &args.list, api, async |request: &AccessRequest| {
+        return list::follow(app, &cluster, &args.list, scope, async |request: &AccessRequest| {
             mine.decides(&cluster, request).await
         })
         .await;
     }
-    let mut items = Vec::new();
-    for request in cluster.call("list requests", api.list(&args.list.params())).await?.items {
+    let Listing { items, unread } =
+        cluster.list::<AccessRequest>("list requests", scope, &args.list.params()).await?;
+    let mut waiting = Listing { items: Vec::new(), unread };
+    for request in items {
         if mine.decides(&cluster, &request).await? {
-            items.push(request);
+            waiting.items.push(request);
         }
     }
-    list::print(app, &cluster, &args.list, items)
+    list::print(app, &cluster, &args.list, waiting)
 }
 
 /// What the user may decide, asked once a template.

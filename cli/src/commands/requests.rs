@@ -27,16 +27,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
-    let api = cluster.requests(args.list.scope(&cluster));
+    let scope = args.list.scope(&cluster);
     let me = if args.mine { Some(cluster.whoami().await?) } else { None };
     let wanted = |request: &AccessRequest| me.as_ref().is_none_or(|me| is_mine(request, me));
     if args.list.watch {
-        return list::follow(app, &cluster, &args.list, api, async |request: &AccessRequest| {
+        return list::follow(app, &cluster, &args.list, scope, async |request: &AccessRequest| {
             Ok(wanted(request))
         })
         .await;
     }
-    let mut items = cluster.call("list requests", api.list(&args.list.params())).await?.items;
-    items.retain(wanted);
-    list::print(app, &cluster, &args.list, items)
+    let mut listing = cluster.list("list requests", scope, &args.list.params()).await?;
+    listing.items.retain(wanted);
+    list::print(app, &cluster, &args.list, listing)
 }

@@ -7,15 +7,16 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
-use oz_shared::AccessRequest;
 use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::{AccessRequest, Grant};
 use serde::de::DeserializeOwned;
 
+use super::list::left_out;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault, context_name, outcome, release, token_in_kubeconfig};
+use crate::kube::{Cluster, Fault, Listing, context_name, outcome, release, token_in_kubeconfig};
 use crate::output::one_line;
 use crate::target::Target;
 
@@ -55,17 +56,18 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
-    let requests = match &args.user {
+    let Listing { items: requests, unread } = match &args.user {
         Some(user) => held_by(&args, &cluster, user).await?,
         None => {
             let mut requests = Vec::new();
             for target in &args.targets {
                 requests.push(cluster.request(&target.name).await?);
             }
-            requests
+            Listing { items: requests, unread: Vec::new() }
         }
     };
-    if let (true, Some(user)) = (requests.is_empty(), &args.user) {
+    left_out(app, &unread);
+    if let (true, true, Some(user)) = (requests.is_empty(), unread.is_empty(), &args.user) {
         app.printer.say(&format!(
             "{user} holds nothing{}.",
             if args.all_namespaces { "" } else { " in this namespace" }
@@ -98,35 +100,37 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             verify(app, &cluster, request).await?;
         }
     }
+    if !unread.is_empty() {
+        // Nobody may take it for done.
+        failed.get_or_insert(Error::internal("whose it is that cannot be read is not known"));
+    }
     failed.map_or(Ok(exit::DONE), Err)
 }
 
 /// Every live request of a user: by the grants where they may be read, as those are what counts, and by the requests.
-async fn held_by(args: &Args, cluster: &Cluster, user: &str) -> Result<Vec<AccessRequest>, Error> {
+async fn held_by(args: &Args, cluster: &Cluster, user: &str) -> Result<Listing<AccessRequest>, Error> {
     let scope = (!args.all_namespaces).then_some(cluster.namespace.as_str());
     let params = ListParams::default();
-    let (grants, requests) = (cluster.grants(), cluster.requests(scope));
     let (grants, requests) = tokio::join!(
-        cluster.call("list grants", grants.list(&params)),
-        cluster.call("list requests", requests.list(&params)),
+        cluster.list::<Grant>("list grants", None, &params),
+        cluster.list::<AccessRequest>("list requests", scope, &params),
     );
-    let mut found: Vec<AccessRequest> = match (&grants, requests) {
-        (_, Ok(list)) => list
-            .items
-            .into_iter()
-            .filter(|r| r.spec.requester.username == user && outcome(r).is_none())
-            .collect(),
-        (Ok(_), Err(_)) => Vec::new(),
+    let mut found = match (&grants, requests) {
+        (_, Ok(list)) => list,
+        (Ok(_), Err(_)) => Listing { items: Vec::new(), unread: Vec::new() },
         (Err(_), Err(fault)) => return Err(fault.into()),
     };
-    for grant in grants.map(|g| g.items).unwrap_or_default() {
+    found.items.retain(|r| r.spec.requester.username == user && outcome(r).is_none());
+    let grants = grants.unwrap_or(Listing { items: Vec::new(), unread: Vec::new() });
+    found.unread.extend(grants.unread);
+    for grant in grants.items {
         let spec = &grant.spec.request;
         let here = scope.is_none_or(|ns| ns == spec.namespace);
-        let known = found.iter().any(|r| r.uid().as_deref() == Some(&spec.uid));
+        let known = found.items.iter().any(|r| r.uid().as_deref() == Some(&spec.uid));
         if here && !known && grant.spec.holder.username == user && spec.kind == "AccessRequest" {
             let api = cluster.requests(Some(&spec.namespace));
             match cluster.call("read the request", api.get(&spec.name)).await {
-                Ok(request) => found.push(request),
+                Ok(request) => found.items.push(request),
                 // Without its request a grant ends by itself.
                 Err(fault) if fault.code() == Some(404) => {}
                 Err(fault) => return Err(fault.into()),

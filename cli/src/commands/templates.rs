@@ -10,7 +10,7 @@ use oz_shared::names::GATE_PROBE;
 use super::list::{self, ListArgs};
 use crate::app::App;
 use crate::error::Error;
-use crate::kube::Cluster;
+use crate::kube::{Cluster, Listing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,25 +34,19 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let scope = args.list.scope(&cluster);
     if args.list.watch {
         let mut may = May::default();
-        return list::follow(
-            app,
-            &cluster,
-            &args.list,
-            cluster.templates(scope),
-            async |template: &AccessTemplate| Ok(args.all || may.request(&cluster, template).await?),
-        )
+        return list::follow(app, &cluster, &args.list, scope, async |template: &AccessTemplate| {
+            Ok(args.all || may.request(&cluster, template).await?)
+        })
         .await;
     }
-    let items = match args.all {
-        true => {
-            cluster.call("list templates", cluster.templates(scope).list(&args.list.params())).await?.items
-        }
+    let listing = match args.all {
+        true => cluster.list("list templates", scope, &args.list.params()).await?,
         false => on_offer(&cluster, scope, &args.list.params()).await?,
     };
-    list::print(app, &cluster, &args.list, items)
+    list::print(app, &cluster, &args.list, listing)
 }
 
-/// The templates that the user may ask for.
+/// The templates that the user may ask for, and those that cannot be read.
 ///
 /// # Errors
 /// They cannot be listed.
@@ -60,13 +54,13 @@ pub(super) async fn on_offer(
     cluster: &Cluster,
     scope: Option<&str>,
     params: &ListParams,
-) -> Result<Vec<AccessTemplate>, Error> {
-    let list = cluster.call("list templates", cluster.templates(scope).list(params)).await?;
+) -> Result<Listing<AccessTemplate>, Error> {
+    let Listing { items, unread } = cluster.list("list templates", scope, params).await?;
     let mut may = May::default();
-    let mut offered = Vec::new();
-    for template in list.items {
+    let mut offered = Listing { items: Vec::new(), unread };
+    for template in items {
         if may.request(cluster, &template).await? {
-            offered.push(template);
+            offered.items.push(template);
         }
     }
     Ok(offered)

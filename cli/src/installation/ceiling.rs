@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::Api;
+use oz_shared::role::in_words;
 
-use super::power::{in_words, lasting};
+use super::power::lasting;
 use crate::kube::Cluster;
 
 /// The ceiling, for people.
@@ -20,7 +21,8 @@ pub(crate) struct Ceiling {
 /// What these rules of the ceiling come to.
 pub(crate) async fn ceiling(cluster: &Cluster, rules: &[PolicyRule]) -> Ceiling {
     let (named, rules) = bindable(rules);
-    let mut found = Ceiling { words: in_words(&rules), lasting: lasting(&rules), unread: Vec::new() };
+    let mut found =
+        Ceiling { words: rules.iter().map(in_words).collect(), lasting: lasting(&rules), unread: Vec::new() };
     let api: Api<ClusterRole> = Api::all(cluster.client.clone());
     for name in named {
         found.words.push(format!("bind ClusterRole {name}, for templates that lend a role"));

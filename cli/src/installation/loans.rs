@@ -37,12 +37,12 @@ pub(crate) async fn end_all(
     namespace: Option<&str>,
     reason: &str,
 ) -> Result<Vec<(AccessRequest, Fault)>, Fault> {
-    let requests =
-        match cluster.call("list requests", cluster.requests(namespace).list(&ListParams::default())).await {
-            Ok(list) => list.items,
-            Err(fault) if fault.code() == Some(404) => Vec::new(),
-            Err(fault) => return Err(fault),
-        };
+    // What cannot be read ends with its grant.
+    let requests = match cluster.list("list requests", namespace, &ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(fault) if fault.code() == Some(404) => Vec::new(),
+        Err(fault) => return Err(fault),
+    };
     let me = cluster.whoami().await?;
     let ends = requests.into_iter().filter(|r| outcome(r).is_none()).map(|request| {
         let me = &me;

@@ -25,7 +25,7 @@ pub(crate) use objects::{
     Right, apply, audiences, create, delete, find, gone, missing_rights, name_of, read, replace,
     server_version,
 };
-pub(crate) use power::{in_words, lasting};
+pub(crate) use power::lasting;
 pub(crate) use probes::{Answer, probe};
 pub(crate) use rollout::{available, counts, image, is_complete};
 

@@ -2,16 +2,15 @@
 //! may read with his own rights.
 
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use kube::{Api, ResourceExt as _};
 use oz_shared::copy::{self, Asked};
-use oz_shared::exec::{self, Offer};
-use oz_shared::lasting::lasting;
-use oz_shared::names::{DEFAULT_CONTAINER, GRANT_LABEL, copy_name, grant_name};
+use oz_shared::exec::{self, Offer, Ways};
+use oz_shared::names::{GRANT_LABEL, copy_name, grant_name};
 use oz_shared::template::{
     AccessTemplateSpec, DebugAccess, ExecAccess, PodSource, RoleAccess, RoleKind, ShellAccess,
 };
-use oz_shared::{AccessRequest, AccessTemplate, debug, duration};
+use oz_shared::{AccessRequest, AccessTemplate, debug, duration, plain, role};
 use serde_json::{Value, json};
 
 use super::client::{Cluster, Fault};
@@ -19,28 +18,6 @@ use super::workloads::source;
 
 /// A shell, the better of the two that may be there.
 const SHELL: [&str; 3] = ["sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"];
-
-/// A pod, as far as an offer depends on it.
-pub(crate) fn pod_facts(pod: &Pod) -> exec::Pod {
-    let spec = pod.spec.clone().unwrap_or_default();
-    let first = spec.containers.first().map(|c| c.name.clone()).unwrap_or_default();
-    let names = spec.containers.iter().map(|c| c.name.clone());
-    let init = spec.init_containers.iter().flatten().map(|c| c.name.clone());
-    let ephemeral = spec.ephemeral_containers.iter().flatten().map(|c| c.name.clone());
-    let containers: Vec<String> = names.chain(init).chain(ephemeral).collect();
-    let annotated = pod.annotations().get(DEFAULT_CONTAINER).filter(|c| containers.contains(c)).cloned();
-    let mounts_token = spec.volumes.iter().flatten().any(|volume| {
-        let sources = volume.projected.as_ref().and_then(|p| p.sources.as_ref());
-        sources.into_iter().flatten().any(|s| s.service_account_token.is_some())
-    });
-    exec::Pod {
-        name: pod.name_any(),
-        default_container: annotated.unwrap_or(first),
-        mounted_account: mounts_token
-            .then(|| spec.service_account_name.unwrap_or_else(|| "default".to_owned())),
-        containers,
-    }
-}
 
 /// Why it cannot be told what would be lent, or made.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +36,11 @@ fn misfit(misfit: impl ToString) -> Unknown {
     Unknown::Misfit(misfit.to_string())
 }
 
-/// What would be lent to this request, as far as the user may see it.
+/// What would be lent to this request, as far as the user may see it. Its rules are those of the session's own Role: none
+/// where they are not known exactly, or where a role of somebody else's is bound.
 ///
 /// # Errors
-/// He may not see it, or it does not fit.
+/// It is not there, or does not fit.
 pub(crate) async fn offer(
     cluster: &Cluster,
     request: &AccessRequest,
@@ -72,31 +50,54 @@ pub(crate) async fn offer(
     let (name, uid) = (named_pod(request), request.uid().unwrap_or_default());
     match (&spec.exec, &spec.shell, &spec.debug, &spec.role) {
         (Some(access), ..) => {
-            let pod = read_pod(cluster, &namespace, &name).await.ok().flatten();
-            let mut offer = preview(access, pod.as_ref(), &name, &request.spec.container).map_err(misfit)?;
+            let (pod, container) = (seen(cluster, &namespace, &name).await?, &request.spec.container);
+            let mut offer = preview(access, pod.as_ref(), &name, container).map_err(misfit)?;
             if pod.is_none() {
                 let unseen =
                     "whether the pod's own token can be read inside is not known: you may not read the pod";
                 offer.words.push(unseen.to_owned());
+                // Which containers it has decides which of the template's count, and with which commands.
+                let any = access.containers.is_empty() && access.commands.is_empty();
+                if name.is_empty() || (container.is_empty() && !any) {
+                    offer.rules.clear();
+                }
             }
             Ok(offer)
         }
         (_, Some(shell), ..) => {
-            let (copied, source) = copied(cluster, request, &namespace, shell).await?;
-            copy::offer(shell, &copied, &source, &copy_name(&source.name, &uid), &[]).map_err(misfit)
+            let pod = copy_name(&shell.workload.name, &uid);
+            match copied(cluster, request, &namespace, shell).await {
+                Ok((copied, source)) => copy::offer(shell, &copied, &source, &pod, &[]).map_err(misfit),
+                Err(Unknown::Fault(fault)) if fault.code() == Some(403) => unseen_copy(shell, pod),
+                Err(unknown) => Err(unknown),
+            }
         }
         (_, _, Some(access), _) => {
-            let pod = read_pod(cluster, &namespace, &name).await.ok().flatten();
+            let pod = seen(cluster, &namespace, &name).await?;
             let pod = pod.unwrap_or_else(|| stand_in(&access.pods, &name, &access.target));
             let container = debugger(access, request, &pod)?;
-            debug::offer(access, &pod, &container).map_err(misfit)
+            let mut offer = debug::offer(access, &pod, &container).map_err(misfit)?;
+            if name.is_empty() {
+                offer.rules.clear();
+            }
+            Ok(offer)
         }
-        (.., Some(access)) => Ok(role(cluster, &namespace, access).await),
+        (.., Some(access)) => bound(cluster, request, &namespace, access).await,
         _ => Err(misfit("the template offers nothing")),
     }
 }
 
-/// The pod, or the debugging container, that would be made for this request: what it is, and the object.
+/// What would be made for a request.
+pub(crate) struct Made {
+    /// What it is.
+    pub(crate) what: String,
+    /// The pod, or the debugging container.
+    pub(crate) object: Value,
+    /// Tells it from what it may become, as the request's `status.offerDigest` does.
+    pub(crate) digest: String,
+}
+
+/// The pod, or the debugging container, that would be made for this request.
 ///
 /// # Errors
 /// What it is made of cannot be read, or nothing is made.
@@ -104,19 +105,20 @@ pub(crate) async fn made(
     cluster: &Cluster,
     request: &AccessRequest,
     template: &AccessTemplate,
-) -> Result<(String, Value), Unknown> {
+) -> Result<Made, Unknown> {
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
     let (spec, uid) = (&template.spec, request.uid().unwrap_or_default());
     if let Some(shell) = &spec.shell {
         let asked = &request.spec.duration;
         let lent_for = duration::parse(if asked.is_empty() { &spec.duration.default } else { asked });
         let (copied, source) = copied(cluster, request, &namespace, shell).await?;
-        let mut pod = copied.pod(lent_for.map_err(misfit)?.as_secs());
-        pod["metadata"]["name"] = json!(copy_name(&source.name, &uid));
-        pod["metadata"]["namespace"] = json!(namespace);
-        pod["metadata"]["labels"][GRANT_LABEL] = json!(grant_name(&uid));
+        let digest = copied.digest();
+        let mut object = copied.pod(lent_for.map_err(misfit)?.as_secs());
+        object["metadata"]["name"] = json!(copy_name(&source.name, &uid));
+        object["metadata"]["namespace"] = json!(namespace);
+        object["metadata"]["labels"][GRANT_LABEL] = json!(grant_name(&uid));
         let what = format!("A copy of a pod of {} {}:", source.kind.as_str(), source.name);
-        return Ok((what, pod));
+        return Ok(Made { what, object, digest });
     }
     let Some(access) = &spec.debug else { return Err(Unknown::NotMade(template.name_any())) };
     let name = named_pod(request);
@@ -125,7 +127,9 @@ pub(crate) async fn made(
         None if name.is_empty() => stand_in(&access.pods, &name, &access.target),
         None => return Err(Unknown::Absent(format!("pod {name}"))),
     };
-    Ok((format!("An ephemeral container in pod {}:", pod.name), debugger(access, request, &pod)?))
+    let object = debugger(access, request, &pod)?;
+    let digest = plain::digest(&object);
+    Ok(Made { what: format!("An ephemeral container in pod {}:", pod.name), object, digest })
 }
 
 /// The pod that was chosen, or named; or nothing.
@@ -139,7 +143,17 @@ async fn read_pod(cluster: &Cluster, namespace: &str, name: &str) -> Result<Opti
         return Ok(None);
     }
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    Ok(cluster.call("read the pod", api.get_opt(name)).await?.map(|pod| pod_facts(&pod)))
+    Ok(cluster.call("read the pod", api.get_opt(name)).await?.map(|pod| exec::Pod::from(&pod)))
+}
+
+/// The pod of this name; none where it is not named, or the user may not read it.
+async fn seen(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<exec::Pod>, Unknown> {
+    match read_pod(cluster, namespace, name).await {
+        Ok(None) if !name.is_empty() => Err(Unknown::Absent(format!("pod {name}"))),
+        Ok(pod) => Ok(pod),
+        Err(fault) if fault.code() == Some(403) => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 async fn copied(
@@ -159,35 +173,54 @@ fn debugger(access: &DebugAccess, request: &AccessRequest, pod: &exec::Pod) -> R
     debug::container(access, pod, &name, &request.spec.image).map_err(misfit)
 }
 
-/// The role with its rules, where they may be read.
-async fn role(cluster: &Cluster, namespace: &str, access: &RoleAccess) -> Offer {
-    let client = cluster.client.clone();
-    let rules: Option<Vec<PolicyRule>> = match access.kind {
+/// A copy of what the user may not read: its name is known, and so is what is lent on it.
+fn unseen_copy(shell: &ShellAccess, pod: String) -> Result<Offer, Unknown> {
+    let workload = format!("{} {}", shell.workload.kind.as_str(), shell.workload.name);
+    let mut words = vec![format!("a copy of a pod of {workload}: pod {pod}")];
+    let ways = Ways { connections: &shell.connections, containers: &[], commands: &[] };
+    let pod = exec::Pod {
+        name: pod,
+        containers: Vec::new(),
+        default_container: String::new(),
+        mounted_account: None,
+    };
+    let mut offer = exec::lend(ways, &pod, "").map_err(misfit)?;
+    words.append(&mut offer.words);
+    words.push(format!("what else it reaches is not known: you may not read {workload}"));
+    Ok(Offer { words, ..offer })
+}
+
+/// The role that would be bound, with its rules where they may be read.
+async fn bound(
+    cluster: &Cluster,
+    request: &AccessRequest,
+    namespace: &str,
+    access: &RoleAccess,
+) -> Result<Offer, Unknown> {
+    let (client, kind, name) = (cluster.client.clone(), access.kind.as_str(), &access.name);
+    let rules = match access.kind {
         RoleKind::Role => {
             let api: Api<Role> = Api::namespaced(client, namespace);
-            cluster
-                .call("read the role", api.get(&access.name))
-                .await
-                .ok()
-                .map(|r| r.rules.unwrap_or_default())
+            cluster.call("read the role", api.get_opt(name)).await.map(|role| role.map(|r| r.rules))
         }
         RoleKind::ClusterRole => {
             let api: Api<ClusterRole> = Api::all(client);
-            cluster
-                .call("read the role", api.get(&access.name))
-                .await
-                .ok()
-                .map(|r| r.rules.unwrap_or_default())
+            cluster.call("read the role", api.get_opt(name)).await.map(|role| role.map(|r| r.rules))
         }
     };
-    let mut words = vec![format!("{} {} in namespace {namespace}", access.kind.as_str(), access.name)];
-    match &rules {
-        Some(rules) => words.extend(
-            lasting(rules).into_iter().map(|l| format!("it can make access that outlasts the loan: {l}")),
-        ),
-        None => words.push("what it holds is not known: you may not read it".to_owned()),
-    }
-    Offer { rules: rules.unwrap_or_default(), words, container: String::new() }
+    let requester = &request.spec.requester.username;
+    let words = match rules {
+        Ok(Some(rules)) => {
+            role::offer(access, namespace, requester, &rules.unwrap_or_default()).map_err(misfit)?
+        }
+        Ok(None) => return Err(Unknown::Absent(format!("{kind} {name}"))),
+        Err(fault) if fault.code() == Some(403) => {
+            let unseen = "what it holds is not known: you may not read it";
+            vec![format!("{kind} {name} in namespace {namespace}"), unseen.to_owned()]
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    Ok(Offer { rules: Vec::new(), words, container: String::new() })
 }
 
 /// A pod that is not known, as if it were one that fits.
@@ -237,26 +270,6 @@ pub(crate) fn default_command() -> Vec<String> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_pod_in_the_words_of_an_offer() {
-        let pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "api-0", "annotations": {DEFAULT_CONTAINER: "side"}},
-            "spec": {
-                "serviceAccountName": "api",
-                "initContainers": [{"name": "init"}],
-                "containers": [{"name": "main"}, {"name": "side"}],
-                "volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
-            },
-        }))
-        .unwrap();
-        let facts = pod_facts(&pod);
-        assert_eq!(facts.containers, ["main", "side", "init"]);
-        assert_eq!(
-            (facts.default_container.as_str(), facts.mounted_account.as_deref()),
-            ("side", Some("api"))
-        );
-    }
 
     #[test]
     fn without_a_pod_the_terms_are_shown() {

@@ -4,7 +4,9 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use oz_shared::AccessRequestSpec;
 use oz_shared::Request as _;
+use oz_shared::copy::Asked;
 use oz_shared::request::Requester;
+use oz_shared::template::Amounts;
 use oz_shared::{AccessRequest, Phase};
 
 use super::client::{Cluster, Fault};
@@ -38,6 +40,18 @@ pub(crate) struct Ask {
     pub(crate) node: String,
     /// The image of a debugging container, or empty.
     pub(crate) image: String,
+}
+
+impl Ask {
+    /// What it asks of a copy.
+    pub(crate) fn of_copy(&self) -> Asked {
+        Asked {
+            container: self.container.clone(),
+            amounts: Amounts { memory: self.memory.clone(), cpu: self.cpu.clone() },
+            node: self.node.clone(),
+            pod: self.pod.clone(),
+        }
+    }
 }
 
 /// `access-request-TEMPLATE-7k2pd`, at most 63 characters.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use oz_shared::copy::Source;
-use oz_shared::template::{PodSource, WorkloadKind, WorkloadRef};
+use oz_shared::template::{PodSource, WorkloadRef};
 use serde_json::Value;
 
 use super::client::{Cluster, Fault};
@@ -20,20 +20,11 @@ pub(crate) async fn source(
     workload: &WorkloadRef,
 ) -> Result<Option<Source>, Fault> {
     let Some(object) = read(cluster, namespace, workload).await? else { return Ok(None) };
-    if let Some(source) = Source::read(workload.kind, &object) {
-        return Ok(Some(source));
-    }
-    // An Argo Rollout may point at the pod template of another.
-    let other = object.pointer("/spec/workloadRef").filter(|_| workload.kind == WorkloadKind::Rollout);
-    let Some(other) = other.and_then(|o| serde_json::from_value::<WorkloadRef>(o.clone()).ok()) else {
-        return Ok(None);
+    let Some(other) = Source::elsewhere(workload.kind, &object) else {
+        return Ok(Source::read(workload.kind, &object));
     };
-    let Some(template) = read(cluster, namespace, &other).await? else { return Ok(None) };
-    Ok(Source::read(other.kind, &template).map(|s| Source {
-        kind: workload.kind,
-        name: workload.name.clone(),
-        ..s
-    }))
+    let template = read(cluster, namespace, &other).await?;
+    Ok(template.and_then(|template| Source::through(workload.kind, &object, other.kind, &template)))
 }
 
 /// The labels by which the pods can be listed. None where the workload may not be read, or tells of none.

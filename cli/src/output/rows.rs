@@ -1,7 +1,6 @@
 //! What stands in the columns of each kind's table.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::ResourceExt as _;
 use oz_shared::Request as _;
 use oz_shared::grant::GrantSpec;
@@ -185,22 +184,4 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> String {
 /// An instant for people: to the second, in UTC.
 pub(crate) fn stamp(t: Timestamp) -> String {
     t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// RBAC rules, a line each: `get,create pods/exec: api-0`.
-pub(crate) fn grant_rules(rules: &[PolicyRule]) -> Vec<String> {
-    rules
-        .iter()
-        .map(|rule| {
-            let groups = rule.api_groups.as_deref().unwrap_or_default();
-            let suffix = groups.iter().find(|g| !g.is_empty()).map(|g| format!(".{g}")).unwrap_or_default();
-            let resources = rule.resources.as_deref().unwrap_or_default();
-            let resources: Vec<String> = resources.iter().map(|r| format!("{r}{suffix}")).collect();
-            let names = match rule.resource_names.as_deref().unwrap_or_default() {
-                [] => "any".to_owned(),
-                names => names.join(" "),
-            };
-            format!("{} {}: {names}", rule.verbs.join(","), resources.join(","))
-        })
-        .collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Source, account, volumes};
+use super::{Source, account, containers, items, volumes};
 use crate::plain::some_of;
 
 /// One line for each way, of the pod as it would be made.
@@ -55,17 +55,13 @@ fn on_node(spec: &Value) -> Vec<String> {
 fn secrets(spec: &Value) -> Vec<String> {
     let projected = volumes(spec)
         .flat_map(|v| v.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten());
-    let env = containers(spec).flat_map(|c| c["env"].as_array().into_iter().flatten());
-    let env_from = containers(spec).flat_map(|c| c["envFrom"].as_array().into_iter().flatten());
+    let env = containers(spec).flat_map(|c| items(c, "env"));
+    let env_from = containers(spec).flat_map(|c| items(c, "envFrom"));
     let all = texts(volumes(spec), "/secret/secretName")
         .chain(texts(projected, "/secret/name"))
         .chain(texts(env, "/valueFrom/secretKeyRef/name"))
         .chain(texts(env_from, "/secretRef/name"));
     Vec::from_iter(BTreeSet::from_iter(all))
-}
-
-fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    ["containers", "initContainers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
 }
 
 fn texts<'a>(values: impl Iterator<Item = &'a Value>, path: &str) -> impl Iterator<Item = String> {

@@ -170,11 +170,38 @@ fn the_container_is_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_rollout_may_point_elsewhere() {
+    use WorkloadKind::{Deployment, Rollout};
+    let template = json!({"spec": {"containers": [{"name": "main"}]}});
+    let deployment = json!({"metadata": {"name": "web", "uid": "d-1"}, "spec": {"template": template}});
+    let points = json!({"metadata": {"name": "roll", "uid": "r-1"},
+        "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}});
+    let other = Source::elsewhere(Rollout, &points).unwrap();
+    assert_eq!((other.kind, other.name.as_str()), (Deployment, "web"));
+    let source = Source::through(Rollout, &points, other.kind, &deployment).unwrap();
+    // It is the Rollout's pod that is copied, whosever template it has.
+    assert_eq!((source.kind, source.name.as_str(), source.uid.as_str()), (Rollout, "roll", "r-1"));
+    assert_eq!((&source.template, source.containers()), (&template, vec!["main".to_owned()]));
+    // A template of its own counts, and no other kind points anywhere.
+    let mut own = points.clone();
+    own["spec"]["template"] = template;
+    assert_eq!(Source::elsewhere(Rollout, &own), None);
+    assert_eq!(Source::elsewhere(Deployment, &points), None);
+    for strange in [json!({"kind": "ConfigMap", "name": "web"}), json!("web"), json!(null)] {
+        let mut points = points.clone();
+        points["spec"]["workloadRef"] = strange;
+        assert_eq!(Source::elsewhere(Rollout, &points), None);
+    }
+    assert_eq!(Source::through(Rollout, &points, Deployment, &points), None);
+}
+
+#[test]
 fn a_node_is_chosen_for_a_daemon_only() {
     let asked = Asked { node: "n7".into(), ..Asked::default() };
     assert_eq!(copy(&shell(json!({})), &asked, &source()), Err(Misfit::NotChosen("node")));
     let daemon = Source { kind: WorkloadKind::DaemonSet, ..source() };
-    let spec = copy(&shell(json!({})), &asked, &daemon).unwrap().spec;
+    let of_daemon = shell(json!({"workload": {"kind": "DaemonSet", "name": "db"}}));
+    let spec = copy(&of_daemon, &asked, &daemon).unwrap().spec;
     let terms = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
     assert_eq!(terms[0]["matchFields"][0]["values"], json!(["n7"]));
     assert_eq!(terms[0]["matchExpressions"][0]["key"], "disk");

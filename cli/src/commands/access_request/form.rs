@@ -3,17 +3,18 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use oz_shared::copy::{self, Misfit};
 use oz_shared::quantity::milli;
-use oz_shared::template::{ReasonPolicy, ShellAccess, VolumeClaims, WorkloadKind};
-use oz_shared::{AccessTemplate, AccessTemplateSpec};
-use serde_json::Value;
+use oz_shared::template::ReasonPolicy;
+use oz_shared::{AccessTemplate, AccessTemplateSpec, exec};
 
 use super::Args;
 use crate::app::App;
+use crate::commands::list::left_out;
 use crate::commands::templates;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Ask, Cluster, labels, pod_facts, source};
+use crate::kube::{Ask, Cluster, labels, source};
 use crate::output::{lends, one_line};
 
 /// The template by its name, or by choice. Who may ask for one need not be allowed to read it.
@@ -33,7 +34,9 @@ pub(super) async fn template(
             Err(fault) => Err(fault.into()),
         };
     }
-    let all = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await?;
+    let found = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await?;
+    left_out(app, &found.unread);
+    let all = found.items;
     if all.is_empty() {
         return Err(Error::usage(format!(
             "no template in namespace {} is on offer to you",
@@ -55,7 +58,7 @@ pub(super) async fn template(
 
 async fn offered(cluster: &Cluster) -> String {
     let list = templates::on_offer(cluster, Some(&cluster.namespace), &ListParams::default()).await;
-    match list.unwrap_or_default().as_slice() {
+    match list.map(|list| list.items).unwrap_or_default().as_slice() {
         [] => "oz templates -A lists what there is".to_owned(),
         some => format!("there is {}", some.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")),
     }
@@ -107,17 +110,14 @@ pub(super) fn amount(text: &str) -> Result<String, String> {
 /// Does the template lend what the flags name? The API server would refuse it, or the controller later.
 fn lent(ask: &Ask, spec: &AccessTemplateSpec) -> Result<(), Error> {
     let name = &ask.template;
-    let shares = |s: &ShellAccess| {
-        s.workload.kind == WorkloadKind::StatefulSet && s.volume_claims == VolumeClaims::Share
-    };
-    let daemon = |s: &ShellAccess| s.workload.kind == WorkloadKind::DaemonSet;
+    let copies = spec.shell.is_some();
     for (value, flag, fits) in [
-        (&ask.memory, "--memory", spec.shell.is_some()),
-        (&ask.cpu, "--cpu", spec.shell.is_some()),
-        (&ask.node, "--node", spec.shell.as_ref().is_some_and(daemon)),
+        (&ask.memory, "--memory", copies),
+        (&ask.cpu, "--cpu", copies),
+        (&ask.node, "--node", copies),
         (&ask.image, "--image", spec.debug.is_some()),
-        (&ask.pod, "--pod", spec.pods().is_some() || spec.shell.as_ref().is_some_and(shares)),
-        (&ask.container, "--container", spec.exec.is_some() || spec.shell.is_some()),
+        (&ask.pod, "--pod", spec.pods().is_some() || copies),
+        (&ask.container, "--container", spec.exec.is_some() || copies),
     ] {
         if !value.is_empty() && !fits {
             return Err(Error::usage(format!("{name} lends {}: it takes no {flag}", lends(spec)))
@@ -125,9 +125,7 @@ fn lent(ask: &Ask, spec: &AccessTemplateSpec) -> Result<(), Error> {
         }
     }
     if let Some(shell) = &spec.shell {
-        let most = shell.max_resources.clone().unwrap_or_default();
-        bounded(name, ("memory", "-m"), &ask.memory, &most.memory)?;
-        bounded(name, ("cpu", "-c"), &ask.cpu, &most.cpu)?;
+        copy::within(shell, &ask.of_copy()).map_err(misfit)?;
     }
     match &spec.debug {
         Some(debug) if !ask.image.is_empty() && !debug.images.contains(&ask.image) => {
@@ -138,17 +136,16 @@ fn lent(ask: &Ask, spec: &AccessTemplateSpec) -> Result<(), Error> {
     }
 }
 
-/// Is no more asked for than the template lends?
-fn bounded(name: &str, (what, flag): (&str, &str), asked: &str, most: &str) -> Result<(), Error> {
-    match (milli(asked), milli(most)) {
-        (None, _) => Ok(()),
-        (Some(_), None) => Err(Error::usage(format!("{name} does not let a request choose its {what}"))
-            .hint(format!("leave out {flag}; the template's maxResources.{what} would allow it"))),
-        (Some(wanted), Some(bound)) if wanted > bound => {
-            Err(Error::usage(format!("{name} lends at most {most} {what}, not {asked}"))
-                .hint(format!("ask for less: {flag} {most}")))
+/// More is asked for of a copy than the template lends.
+fn misfit(misfit: Misfit) -> Error {
+    let error = Error::usage(misfit.to_string());
+    match &misfit {
+        Misfit::TooMuch { what, most, .. } => error.hint(format!("ask for less: --{what} {most}")),
+        Misfit::NotChosen(what @ ("memory" | "cpu")) => {
+            error.hint(format!("leave out --{what}; the template's maxResources.{what} would allow it"))
         }
-        _ => Ok(()),
+        Misfit::NotChosen(what) => error.hint(format!("leave out --{what}")),
+        _ => error,
     }
 }
 
@@ -170,16 +167,15 @@ async fn choose(app: &App, cluster: &Cluster, spec: &AccessTemplateSpec, ask: &m
         && let Ok(pod) = cluster.call("read the pod", api.get(&ask.pod)).await
     {
         let offered = |c: &String| exec.containers.is_empty() || exec.containers.contains(c);
-        let names: Vec<String> = pod_facts(&pod).containers.into_iter().filter(offered).collect();
+        let names: Vec<String> = exec::Pod::from(&pod).containers.into_iter().filter(offered).collect();
         ask.container = one_of(app, "Which container?", "any of them", names)?;
     }
     if let (Some(shell), true) = (&spec.shell, ask.container.is_empty())
         && shell.container.is_empty()
         && let Ok(Some(source)) = source(cluster, namespace, &shell.workload).await
     {
-        let containers = source.template.pointer("/spec/containers").and_then(Value::as_array);
-        let names = containers.into_iter().flatten().filter_map(|c| c["name"].as_str().map(str::to_owned));
-        ask.container = one_of(app, "Which container?", "the one that kubectl would enter", names.collect())?;
+        ask.container =
+            one_of(app, "Which container?", "the one that kubectl would enter", source.containers())?;
     }
     if let (Some(debug), true) = (&spec.debug, ask.image.is_empty()) {
         ask.image = one_of(app, "Which image?", "the template's first", debug.images.clone())?;
@@ -200,7 +196,7 @@ fn one_of(app: &App, prompt: &str, whichever: &str, mut names: Vec<String>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn refused(spec: &Value, ask: Ask) -> String {
         let spec: AccessTemplateSpec = serde_json::from_value(spec.clone()).unwrap();
@@ -219,17 +215,19 @@ mod tests {
         assert_eq!(refused(&shell, amounts("1024Mi", "")), "");
         assert_eq!(
             refused(&shell, amounts("1.1Gi", "")),
-            "t lends at most 1Gi memory, not 1.1Gi (ask for less: -m 1Gi)"
+            "the template lends memory above zero and up to 1Gi, not 1.1Gi (ask for less: --memory 1Gi)"
         );
         assert_eq!(
             refused(&shell, amounts("", "2")),
-            "t does not let a request choose its cpu (leave out -c; the template's maxResources.cpu would allow it)"
+            "the template does not let a request choose its cpu (leave out --cpu; the template's maxResources.cpu would allow it)"
         );
         let node = Ask { node: "n".into(), ..Ask::default() };
-        assert_eq!(refused(&shell, node), "t lends shell: it takes no --node (leave out --node)");
+        let no_node = "the template does not let a request choose its node (leave out --node)";
+        assert_eq!(refused(&shell, node.clone()), no_node);
         let debug = json!({"duration": duration, "debug": {
             "pods": {"selector": {"matchLabels": {"app": "web"}}}, "images": ["a", "b"]}});
         let image = |name: &str| Ask { image: name.into(), ..Ask::default() };
+        assert_eq!(refused(&debug, node), "t lends debug: it takes no --node (leave out --node)");
         assert_eq!(refused(&debug, image("b")), "");
         assert_eq!(refused(&debug, image("c")), "t does not offer image c (--image a; --image b)");
     }

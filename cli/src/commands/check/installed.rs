@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use oz_shared::names::SYSTEM_NAMESPACE;
+use oz_shared::names::{GATE_REVISION, SYSTEM_NAMESPACE};
 use serde_json::Value;
 
 use super::finding::{Check, NOT_YOURS_TO_SEE, Outcome};
@@ -146,7 +146,11 @@ pub(super) async fn audience(cluster: &Cluster, objects: &[Value]) -> Check {
 
 pub(super) fn gate(policy: &str, answer: Answer) -> Check {
     match answer {
-        Answer::Refused => Check::new("gate", Outcome::Ok, "refuses what it must"),
+        Answer::Refused => Check::new(
+            "gate",
+            Outcome::Ok,
+            format!("refuses what it must, in the present revision {GATE_REVISION}"),
+        ),
         Answer::Open(why) => {
             Check::new("gate", Outcome::Failed, why).remedy("oz install; nothing is granted meanwhile")
         }

@@ -12,13 +12,14 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Api;
 use kube::api::PostParams;
 use kube::config::Kubeconfig;
+use oz_shared::role::in_words;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, Way};
 use crate::kubeconfig::{Credential, Entry, FOREIGN_LIMIT, Foreign, PREFIX, Refusal, read_foreign};
-use crate::output::{clean, grant_rules, stamp};
+use crate::output::{clean, stamp};
 
 /// What is not bounded in time is kept until someone deletes it.
 const NEVER: &str = "9999-01-01T00:00:00Z";
@@ -63,7 +64,7 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         app.printer.warn(&format!("{} other contexts are left out", foreign.others));
     }
     app.printer.say(&format!("{} answers. In namespace {} the token may:", entry.server, entry.namespace));
-    let lines = in_words(&review);
+    let lines = told(&review);
     for line in lines.iter().take(LINES) {
         app.printer.say(&format!("  {line}"));
     }
@@ -163,7 +164,7 @@ async fn rules(cluster: &Cluster, namespace: &str) -> Result<SubjectRulesReviewS
 }
 
 /// One line a rule. What everybody may ask about himself is left out.
-fn in_words(review: &SubjectRulesReviewStatus) -> Vec<String> {
+fn told(review: &SubjectRulesReviewStatus) -> Vec<String> {
     const EVERYBODYS: [&str; 2] = ["authorization.k8s.io", "authentication.k8s.io"];
     let everybodys = |rule: &&ResourceRule| {
         let groups = rule.api_groups.as_deref().unwrap_or_default();
@@ -181,7 +182,7 @@ fn in_words(review: &SubjectRulesReviewStatus) -> Vec<String> {
             non_resource_urls: None,
         })
         .collect();
-    let mut lines: Vec<String> = grant_rules(&rules).iter().map(|line| clean(line).into_owned()).collect();
+    let mut lines: Vec<String> = rules.iter().map(|rule| clean(&in_words(rule)).into_owned()).collect();
     if review.incomplete {
         lines.push("perhaps more: the server cannot tell everything".to_owned());
     }
@@ -219,10 +220,10 @@ mod tests {
             ],
         }))
         .unwrap();
-        let lines = in_words(&review);
-        assert_eq!(lines[..2], ["get,list pods: web-0", "* *.*: any"]);
+        let lines = told(&review);
+        assert_eq!(lines[..2], ["get,list on pods named web-0", "* on *.*"]);
         assert!(!lines[2].contains(char::is_control), "{lines:?}");
-        assert_eq!(in_words(&SubjectRulesReviewStatus::default()), ["nothing"]);
+        assert_eq!(told(&SubjectRulesReviewStatus::default()), ["nothing"]);
     }
 
     #[test]

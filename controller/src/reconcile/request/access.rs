@@ -1,7 +1,6 @@
 //! AccessRequests: what a template offers, found in the cluster, and what would be lent of it.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt as _};
@@ -9,7 +8,7 @@ use oz_shared::copy::{self, Asked};
 use oz_shared::grant::{CopyTerms, DebugTerms, PodRef, RoleTerms};
 use oz_shared::names::{GRANT_LABEL, SessionKind, copy_name, grant_name, is_reserved_namespace};
 use oz_shared::template::{DebugAccess, ExecAccess, Identity, RoleAccess, ShellAccess};
-use oz_shared::{AccessRequest, AccessTemplate, debug, duration, exec, plain};
+use oz_shared::{AccessRequest, AccessTemplate, debug, duration, exec, plain, role};
 use serde_json::json;
 
 use super::kind::{Kind, NoOffer, Offer, Times};
@@ -21,10 +20,6 @@ use crate::reconcile::{Error, later};
 
 /// The most debugging containers that run in one pod: none of them can be taken out again.
 const MAX_DEBUGGERS: usize = 8;
-/// The most rules of a role that are told one by one.
-const MAX_RULES: usize = 40;
-/// The most of one rule, or of one way to outlast a loan, that is told, in characters: whole classes of kinds can be in it.
-const MAX_WORDS: usize = 1024;
 
 /// What a template offers, found in the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,62 +194,24 @@ fn copying(
     })
 }
 
-fn binding(request: &AccessRequest, access: &RoleAccess, role: &LentRole) -> Result<Offer, NoOffer> {
+fn binding(request: &AccessRequest, access: &RoleAccess, found: &LentRole) -> Result<Offer, NoOffer> {
     let namespace = request.namespace().unwrap_or_default();
-    let (kind, name) = (access.kind.as_str(), &access.name);
-    let lasting = role.lasting();
-    if !lasting.is_empty() && !access.allow_lasting {
-        let message = format!(
-            "{kind} {name} can make access that outlasts the loan, and the template does not allow that: {}",
-            lasting.join("; ")
-        );
-        return Err(NoOffer::Unusable("LastingPower", message));
-    }
-    let mut words = vec![format!("{kind} {name} in namespace {namespace}, as it stands:")];
-    words.extend(role.rules.iter().take(MAX_RULES).map(|r| plain::cut(&rule(r), MAX_WORDS)));
-    if role.rules.len() > MAX_RULES {
-        words.push(format!("  and {} more rules", role.rules.len() - MAX_RULES));
-    }
-    words.extend(
-        lasting
-            .iter()
-            .map(|l| format!("it can make access that outlasts the loan: {}", plain::cut(l, MAX_WORDS))),
-    );
+    let lasts = |lasts: role::Lasts| NoOffer::Unusable("LastingPower", lasts.to_string());
+    let words =
+        role::offer(access, &namespace, &request.spec.requester.username, &found.rules).map_err(lasts)?;
     let session = match access.identity {
         Identity::Session => Some(SessionKind::Roles),
-        Identity::Requester => {
-            words.push(format!(
-                "it is bound to {} by name: its end depends on Oz's controller",
-                request.spec.requester.username
-            ));
-            None
-        }
+        Identity::Requester => None,
     };
-    let digest = plain::digest(&json!([role.uid, role.rules]));
+    let digest = plain::digest(&json!([found.uid, found.rules]));
     let role = RoleTerms {
         namespace,
         kind: access.kind,
-        name: name.clone(),
-        uid: role.uid.clone(),
+        name: access.name.clone(),
+        uid: found.uid.clone(),
         allow_lasting: access.allow_lasting,
     };
     Ok(Offer { digest, role: Some(role), ..Offer::of(words, session) })
-}
-
-/// A rule as a person reads it: `  get,list on pods, services (one, two)`.
-fn rule(rule: &PolicyRule) -> String {
-    let list = |l: &Option<Vec<String>>| l.clone().unwrap_or_default().join(", ");
-    let groups =
-        rule.api_groups.iter().flatten().filter(|g| !g.is_empty()).cloned().collect::<Vec<_>>().join(", ");
-    let of = if groups.is_empty() { String::new() } else { format!(" of {groups}") };
-    let names = rule.resource_names.as_ref().filter(|n| !n.is_empty());
-    let named = names.map(|n| format!(" named {}", n.join(", "))).unwrap_or_default();
-    format!(
-        "  {} on {}{}{of}{named}",
-        rule.verbs.join(","),
-        list(&rule.resources),
-        list(&rule.non_resource_urls)
-    )
 }
 
 fn pod(request: &AccessRequest, target: &Target, container: String) -> PodRef {

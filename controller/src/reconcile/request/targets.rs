@@ -9,7 +9,7 @@ use kube::client::Body;
 use kube::core::{Request, Selector, SelectorExt as _};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use oz_shared::exec;
-use oz_shared::names::{DEFAULT_CONTAINER, GRANT_LABEL};
+use oz_shared::names::GRANT_LABEL;
 use oz_shared::template::{PodSource, RoleAccess, WorkloadKind, WorkloadRef};
 use serde::Deserialize;
 
@@ -121,7 +121,7 @@ async fn search(
             return Ok(Err(NoTarget::NotOffered(named.to_owned())));
         }
         return Ok(if is_running(&pod) {
-            Ok(target(pod))
+            Ok(target(&pod))
         } else {
             Err(NoTarget::NotRunning(named.to_owned()))
         });
@@ -134,7 +134,7 @@ async fn search(
             && selector.matches(pod.labels())
             && owned(client, namespace, &workload, &pod).await?
         {
-            return Ok(Ok(target(pod)));
+            return Ok(Ok(target(&pod)));
         }
     }
     // Page by page until one fits: pods can be large, and there can be thousands.
@@ -143,7 +143,7 @@ async fn search(
         let list = pods.list(&page).await?;
         for pod in list.items.into_iter().filter(is_ready) {
             if owned(client, namespace, &workload, &pod).await? {
-                return Ok(Ok(target(pod)));
+                return Ok(Ok(target(&pod)));
             }
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -264,24 +264,12 @@ fn is_ready(pod: &Pod) -> bool {
         && conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
-fn target(pod: Pod) -> Target {
-    let annotated = pod.annotations().get(DEFAULT_CONTAINER).cloned();
+fn target(pod: &Pod) -> Target {
     let ephemeral = pod.status.iter().flat_map(|s| s.ephemeral_container_statuses.iter().flatten());
     let running = |s: &&ContainerStatus| s.state.as_ref().is_some_and(|s| s.terminated.is_none());
-    let debuggers = ephemeral.filter(running).count();
-    let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
-    let spec = pod.spec.unwrap_or_default();
-    let mut containers: Vec<String> = spec.containers.into_iter().map(|c| c.name).collect();
-    let default_container = annotated
-        .filter(|a| containers.contains(a))
-        .or_else(|| containers.first().cloned())
-        .unwrap_or_default();
-    containers.extend(spec.init_containers.into_iter().flatten().map(|c| c.name));
-    containers.extend(spec.ephemeral_containers.into_iter().flatten().map(|c| c.name));
-    let mounted = spec.volumes.iter().flatten().any(|v| {
-        let sources = v.projected.iter().flat_map(|p| p.sources.iter().flatten());
-        sources.into_iter().any(|s| s.service_account_token.is_some())
-    });
-    let mounted_account = mounted.then(|| spec.service_account_name.unwrap_or_else(|| "default".to_owned()));
-    Target { uid, debuggers, pod: exec::Pod { name, containers, default_container, mounted_account } }
+    Target {
+        uid: pod.uid().unwrap_or_default(),
+        debuggers: ephemeral.filter(running).count(),
+        pod: pod.into(),
+    }
 }

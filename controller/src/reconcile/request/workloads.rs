@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::ListParams;
 use kube::core::{Selector, SelectorExt as _};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::copy::Source;
-use oz_shared::template::{WorkloadKind, WorkloadRef};
+use oz_shared::template::WorkloadRef;
 use serde::de::DeserializeOwned;
 
 use super::targets::{self, NoTarget};
@@ -93,26 +93,13 @@ pub(crate) async fn source(
     reference: &WorkloadRef,
 ) -> kube::Result<Option<Source>> {
     let Some(object) = targets::workload(client, namespace, reference).await? else { return Ok(None) };
-    let value = serde_json::to_value(&object).map_err(kube::Error::SerdeError)?;
-    if let Some(source) = Source::read(reference.kind, &value) {
-        return Ok(Some(source));
-    }
-    let Some(other) = referred(&object).filter(|_| reference.kind == WorkloadKind::Rollout) else {
-        return Ok(None);
+    let object = serde_json::to_value(&object).map_err(kube::Error::SerdeError)?;
+    let Some(other) = Source::elsewhere(reference.kind, &object) else {
+        return Ok(Source::read(reference.kind, &object));
     };
     let Some(template) = targets::workload(client, namespace, &other).await? else { return Ok(None) };
     let template = serde_json::to_value(&template).map_err(kube::Error::SerdeError)?;
-    let source = Source::read(other.kind, &template);
-    Ok(source.map(|s| Source {
-        kind: reference.kind,
-        name: reference.name.clone(),
-        uid: object.uid().unwrap_or_default(),
-        ..s
-    }))
-}
-
-fn referred(rollout: &DynamicObject) -> Option<WorkloadRef> {
-    serde_json::from_value(rollout.data.pointer("/spec/workloadRef")?.clone()).ok()
+    Ok(Source::through(reference.kind, &object, other.kind, &template))
 }
 
 /// All objects of a kind, as the API server's cache has them: they only decide what is warned of.
