@@ -197,6 +197,7 @@ impl PodSecurity {
     ("has(self.data) == (self.kind == 'ConfigMap')", "data is for ConfigMap"),
     ("has(self.role) == (self.kind == 'RoleBinding') && has(self.subjects) == has(self.role)", "role and subjects are for RoleBinding"),
     ("!self.name.startsWith('oz-') && !(self.kind == 'ConfigMap' && self.name == 'kube-root-ca.crt')", "the name is taken"),
+    ("!has(self.role) || !self.role.startsWith('oz-')", "Oz's own roles are nobody's to have in a lent namespace"),
 ])))]
 pub struct NamespaceResource {
     /// Its kind.
