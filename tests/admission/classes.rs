@@ -213,6 +213,11 @@ async fn classes_well_formed() {
         t.case(&format!("pattern {pattern:?}"), Crd, "root", post(json!({"names": {"pattern": pattern}})))
             .await;
     }
+    // It stands in what requesters are told.
+    for pattern in ["a\nb", "a|b\u{202e}c", "\u{0}", "a\u{2028}"] {
+        t.case(&format!("pattern {pattern:?}"), Crd, "root", post(json!({"names": {"pattern": pattern}})))
+            .await;
+    }
     let long = "a".repeat(257);
     t.case("a pattern of 257 characters", Crd, "root", post(json!({"names": {"pattern": long}}))).await;
     t.case("a prefix of another kind", Crd, "root", post(json!({"names": {"prefix": "Partner"}}))).await;

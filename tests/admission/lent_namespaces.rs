@@ -317,6 +317,12 @@ async fn network_policies_of_lent_namespaces() {
         })
         .await;
     }
+    let label = json!({"metadata": {"labels": {NETWORK_POLICIES_LABEL: "Oz"}}});
+    world.must("boss", Call::merge(format!("/api/v1/namespaces/{}", world.ns.name), label)).await;
+    t.case("alice writes where nothing is lent, whatever its label says", Allowed, "alice", {
+        Call::post(world.ns.path("networking.k8s.io/v1", "networkpolicies"), body("labelled"))
+    })
+    .await;
     t.case("bob (no rights) there", Rbac, "bob", Call::post(all(&closed), body("own"))).await;
     let cni = format!("{}/cni", all(&closed));
     t.case(

@@ -115,8 +115,8 @@ async fn decide(cast: Cast) {
     t.case("bob denies it", Allowed, "bob", on("bob", "Deny")).await;
     t.case("a yes after the no", Crd, "frank", on("frank", "Approve")).await;
     t.case("a yes after the no, by masters", Crd, "root", on("root", "Approve")).await;
-    changed_class(&mut t, &world, &class, &pin).await;
     approve_elsewhere(&mut t, &world, &class, &pin).await;
+    changed_class(&mut t, &world, &class, &pin).await;
     t.finish();
     world.end().await;
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use support::rights::{account, user};
 use support::{Call, Namespace, User};
 
-use crate::bodies::{approval, dangling_owner, with};
+use crate::bodies::{approval, binding, dangling_owner, role, rule, with};
+use crate::setup::own;
 use crate::table::Expect::{Allowed, Crd, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{Cast, World};
@@ -36,36 +37,36 @@ async fn for_oneself(cast: Cast) {
     let post = |body| Call::post(&all, body);
     let with_spec = |who: &str, spec: Value| world.namespace_request(who, "f", with(asked(&class), &spec));
     let by = |who: &str, spec: Value| post(with_spec(who, spec));
-    let own = |who: &str, name: &str| world.namespace_request(who, name, asked(&class));
+    let plain = |who: &str, name: &str| world.namespace_request(who, name, asked(&class));
     let apply = |name: &str, body| Call::apply(format!("{all}/{name}"), body, "oz");
 
-    let r1 = t.object("alice asks", "alice", post(own("alice", "r1"))).await;
-    t.case("a pipeline asks for itself", Allowed, "ci", post(own("ci", "rci"))).await;
+    let r1 = t.object("alice asks", "alice", post(plain("alice", "r1"))).await;
+    t.case("a pipeline asks for itself", Allowed, "ci", post(plain("ci", "rci"))).await;
     t.case("no duration: the default", Allowed, "alice", by("alice", json!({"duration": ""})).dry()).await;
-    let generated = with(own("alice", ""), &json!({"metadata": {"name": null, "generateName": "g-"}}));
+    let generated = with(plain("alice", ""), &json!({"metadata": {"name": null, "generateName": "g-"}}));
     t.case("generateName", Allowed, "alice", post(generated).dry()).await;
-    t.case("by server-side apply", Allowed, "alice", apply("rssa", own("alice", "rssa")).dry()).await;
+    t.case("by server-side apply", Allowed, "alice", apply("rssa", plain("alice", "rssa")).dry()).await;
 
-    t.case("forged requester", CREATE, "alice", post(own("bob", "f"))).await;
-    t.case("forged requester, dry run", CREATE, "alice", post(own("bob", "f")).dry()).await;
-    t.case("forged requester by masters", CREATE, "root", post(own("alice", "f"))).await;
-    t.case("forged requester by server-side apply", CREATE, "alice", apply("f", own("bob", "f")).force())
+    t.case("forged requester", CREATE, "alice", post(plain("bob", "f"))).await;
+    t.case("forged requester, dry run", CREATE, "alice", post(plain("bob", "f")).dry()).await;
+    t.case("forged requester by masters", CREATE, "root", post(plain("alice", "f"))).await;
+    t.case("forged requester by server-side apply", CREATE, "alice", apply("f", plain("bob", "f")).force())
         .await;
-    t.case("a pipeline in another's name", CREATE, "ci", post(own("alice", "f"))).await;
-    t.case("alice in the pipeline's name", CREATE, "alice", post(own("ci", "f"))).await;
-    t.case("the controller asks", Rbac, "ctl", post(own("ctl", "f"))).await;
-    t.case("forged groups", CREATE, "alice", post(own("alice-lead", "f"))).await;
+    t.case("a pipeline in another's name", CREATE, "ci", post(plain("alice", "f"))).await;
+    t.case("alice in the pipeline's name", CREATE, "alice", post(plain("ci", "f"))).await;
+    t.case("the controller asks", Rbac, "ctl", post(plain("ctl", "f"))).await;
+    t.case("forged groups", CREATE, "alice", post(plain("alice-lead", "f"))).await;
     t.case("groups left out", CREATE, "alice", by("alice", json!({"requester": {"groups": []}}))).await;
-    t.case("forged uid", CREATE, "alice", post(own("namesake", "f"))).await;
+    t.case("forged uid", CREATE, "alice", post(plain("namesake", "f"))).await;
     t.case("an account's name with another uid", CREATE, "ci", {
         let other = User { uid: "u-other".to_owned(), ..world.user("ci").clone() };
         post(crate::bodies::namespace_request(&other, "f", asked(&class)))
     })
     .await;
-    let unsaid = with(own("alice", "f"), &json!({"spec": {"requester": null}}));
+    let unsaid = with(plain("alice", "f"), &json!({"spec": {"requester": null}}));
     t.case("requester missing (no MAP)", Crd, "alice", post(unsaid)).await;
-    t.case("anonymous", CREATE, "anon", post(own("anon", "f"))).await;
-    t.case("a session", CREATE, "sess", post(own("sess", "f"))).await;
+    t.case("anonymous", CREATE, "anon", post(plain("anon", "f"))).await;
+    t.case("a session", CREATE, "sess", post(plain("sess", "f"))).await;
 
     for who in ["alice", "bob", "root"] {
         let decided = json!({"decisions": [approval(world.user(who), &r1, &pin)]});
@@ -74,7 +75,7 @@ async fn for_oneself(cast: Cast) {
     }
     let released = json!({"released": true, "releasedBy": "alice"});
     t.case("released at creation", CREATE, "alice", by("alice", released)).await;
-    let meta = |metadata| post(with(own("alice", "f"), &json!({"metadata": metadata})));
+    let meta = |metadata| post(with(plain("alice", "f"), &json!({"metadata": metadata})));
     let owner = json!({"ownerReferences": dangling_owner()});
     t.case("owner reference at creation", CREATE, "alice", meta(owner)).await;
     t.case("finalizer at creation", CREATE, "alice", meta(json!({"finalizers": ["a.b/c"]}))).await;
@@ -83,7 +84,7 @@ async fn for_oneself(cast: Cast) {
     let note = |bytes: usize| json!({"annotations": {"note": "x".repeat(bytes)}});
     t.case("a long annotation", CREATE, "alice", meta(note(4097))).await;
     let status = with(
-        own("alice", "rst"),
+        plain("alice", "rst"),
         &json!({"status": {"phase": "Active", "namespaces": [{"name": "default", "uid": "1"}]}}),
     );
     t.case("status at creation is dropped", Allowed, "alice", post(status)).await;
@@ -106,7 +107,7 @@ async fn for_oneself(cast: Cast) {
     t.case("slash in the class", Crd, "alice", by("alice", json!({"class": "a/b"}))).await;
     let missing = by("alice", json!({"class": "nosuch"})).dry();
     t.case("a class that is not there: passes, the controller fails it", Allowed, "alice", missing).await;
-    t.case("carol (no rights)", Rbac, "carol", post(own("carol", "f"))).await;
+    t.case("carol (no rights)", Rbac, "carol", post(plain("carol", "f"))).await;
     elsewhere(&mut t, &world, &class).await;
     t.finish();
     world.end().await;
@@ -129,10 +130,10 @@ async fn elsewhere(t: &mut Table<'_>, world: &World, class: &str) {
         Call::post(other.oz("namespacerequests"), body)
     })
     .await;
-    let narrow = crate::bodies::rule(&["ozaccess.io"], &["namespaceclasses"], &[class], &["request"]);
-    let role = crate::bodies::role("one-class", &json!({}), json!([narrow]));
+    let narrow = rule(&["ozaccess.io"], &["namespaceclasses"], &[class], &["request"]);
+    let role = role("one-class", &json!({}), json!([narrow]));
     world.must("admin", Call::post(world.ns.rbac("roles"), role)).await;
-    let bound = crate::bodies::binding("one-class", &json!({}), ("Role", "one-class"), &patcher);
+    let bound = binding("one-class", &json!({}), ("Role", "one-class"), &patcher);
     world.must("admin", Call::post(world.ns.rbac("rolebindings"), bound)).await;
     let here = json!({"namespace": world.ns.name, "verb": "request", "group": "ozaccess.io",
         "resource": "namespaceclasses", "name": class});
@@ -142,7 +143,29 @@ async fn elsewhere(t: &mut Table<'_>, world: &World, class: &str) {
     };
     t.case("with it for this class alone", Allowed, "patcher", named(class)).await;
     t.case("... for another", CREATE, "patcher", named("another")).await;
+    verbs_of_the_other_kind(t, world).await;
     other.remove().await.unwrap();
+}
+
+/// Who may ask for a template of that name may not for a class, and the other way round.
+async fn verbs_of_the_other_kind(t: &mut Table<'_>, world: &World) {
+    world.offer_web().await;
+    for (who, resource, named) in [("frank", "accesstemplates", "both"), ("dave", "namespaceclasses", "web")]
+    {
+        let subject = [user(who)];
+        world.ns.bind(&format!("{who}-writes"), &own("tests-patcher"), &subject).await.unwrap();
+        let rules = json!([rule(&["ozaccess.io"], &[resource], &[named], &["request"])]);
+        world.must("admin", Call::post(world.ns.rbac("roles"), role(who, &json!({}), rules))).await;
+        let bound = binding(&format!("{who}-asks"), &json!({}), ("Role", who), &subject);
+        world.must("admin", Call::post(world.ns.rbac("rolebindings"), bound)).await;
+        let may = json!({"namespace": world.ns.name, "verb": "request", "group": "ozaccess.io",
+            "resource": resource, "name": named});
+        support::rights::until(world.who("admin"), world.user(who), may, true).await.unwrap();
+    }
+    let class = Call::post(world.namespace_requests(), world.namespace_request("frank", "x", asked("both")));
+    t.case("who may ask for a template asks for a class of its name", CREATE, "frank", class).await;
+    let template = Call::post(world.requests(), world.request("dave", "x"));
+    t.case("who may ask for a class asks for a template of its name", CREATE, "dave", template).await;
 }
 
 /// What namespaces may be called, who may own them, and by which credential.
