@@ -44,7 +44,8 @@ pub struct NamespaceClassSpec {
     /// What its namespaces may be called.
     #[serde(default)]
     pub names: NameRules,
-    /// What becomes of a request for a name that is taken.
+    /// What becomes of a request for a name that is taken. Refuse: it fails. Suffix: it gets the name with a dash and five
+    /// letters or digits after it.
     #[serde(default)]
     pub on_taken: OnTaken,
     /// The ClusterRole by which a namespace is owned. What can be made with it lasts as long as the namespace, and no
@@ -123,12 +124,13 @@ fn max_live() -> i32 {
 pub struct NameRules {
     /// An RE2 expression for the whole name: `ci-[a-z0-9-]+`. Whatever it says, a name is a DNS label.
     #[serde(default = "any_name")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = TEXT))]
     #[schemars(extend("x-kubernetes-validations" = rules(&[
         ("'name'.matches(self) in [true, false] && 'name'.matches('^(?:' + self + ')$') in [true, false]", "the pattern must be an RE2 expression"),
     ])))]
     pub pattern: String,
-    /// What names begin with.
+    /// What names begin with. Requester: with the requester's name and a dash; of the name, what is no letter or digit is
+    /// a dash, and of a ServiceAccount, its namespace and name count.
     #[serde(default)]
     pub prefix: Prefix,
 }
@@ -197,6 +199,7 @@ impl PodSecurity {
     ("has(self.data) == (self.kind == 'ConfigMap')", "data is for ConfigMap"),
     ("has(self.role) == (self.kind == 'RoleBinding') && has(self.subjects) == has(self.role)", "role and subjects are for RoleBinding"),
     ("!self.name.startsWith('oz-') && !(self.kind == 'ConfigMap' && self.name == 'kube-root-ca.crt')", "the name is taken"),
+    ("!has(self.role) || !self.role.startsWith('oz-')", "Oz's own roles are nobody's to have in a lent namespace"),
 ])))]
 pub struct NamespaceResource {
     /// Its kind.

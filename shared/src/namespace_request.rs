@@ -88,7 +88,8 @@ pub struct NamespaceRequestSpec {
     ("(self.type == 'Of') == (self.name != '') && (self.type == 'Of') == (self.uid != '')", "name and uid go with type Of"),
 ])))]
 pub struct Credential {
-    /// Session, Requester or Of.
+    /// Session: by an account of its own, for which the requester mints tokens. Requester: himself, bound by name. Of: by
+    /// the account of another request of his, so that one token does for all.
     #[serde(default, rename = "type")]
     pub kind: CredentialKind,
     /// Of which request: its name, in this namespace.

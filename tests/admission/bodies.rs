@@ -40,6 +40,25 @@ pub(crate) fn request(user: &User, name: &str, spec: Value) -> Value {
     })
 }
 
+/// A class of namespaces that `admin` owns; `spec` says what else.
+pub(crate) fn class(name: &str, spec: Value) -> Value {
+    let whole = json!({"role": "admin", "ttl": {"default": "30m", "max": "1h"}});
+    json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",
+        "metadata": {"name": name, "labels": {support::RUN_LABEL: support::run()}},
+        "spec": with(whole, &spec),
+    })
+}
+
+/// A request for namespaces; `spec` says of which class, and how they are called.
+pub(crate) fn namespace_request(user: &User, name: &str, spec: Value) -> Value {
+    let whole = json!({"requester": {"username": user.username, "uid": user.uid, "groups": user.groups}});
+    json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": name},
+        "spec": with(whole, &spec),
+    })
+}
+
 /// Someone's yes to this request, for the template in this state.
 pub(crate) fn approval(by: &User, request: &Value, pin: &Value) -> Value {
     json!({"by": by.username, "decision": "Approve", "request": request["metadata"]["uid"], "template": pin})

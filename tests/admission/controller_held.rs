@@ -228,14 +228,14 @@ async fn secrets(t: &mut Table<'_>, world: &World) {
         Call::post(world.ns.core("secrets"), json!({"metadata": metadata, "type": kind}))
     };
     t.case("a token Secret", CONTROLLER, "ctl", secret("kubernetes.io/service-account-token")).await;
-    t.case("a Secret", Allowed, "ctl", secret("Opaque")).await;
+    t.case("a Secret where nothing is lent", CONTROLLER, "ctl", secret("Opaque")).await;
     let quota = |name: &str, labels: Value| {
         let body =
             json!({"metadata": {"name": name, "labels": labels}, "spec": {"hard": {"configmaps": "99"}}});
         Call::post(world.ns.core("resourcequotas"), body)
     };
     t.case("a quota without the label", CONTROLLER, "ctl", quota("q", json!({}))).await;
-    t.case("a quota", Allowed, "ctl", quota("q", world.labels())).await;
+    t.case("a quota where nothing is lent", CONTROLLER, "ctl", quota("q", world.labels())).await;
     let limits = json!({"metadata": {"name": "l"}, "spec": {"limits": []}});
     t.case("limits without the label", CONTROLLER, "ctl", Call::post(world.ns.core("limitranges"), limits))
         .await;

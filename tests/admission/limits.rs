@@ -61,3 +61,24 @@ async fn limits() {
     t.finish();
     world.end().await;
 }
+
+/// Classes belong to the whole cluster, but the verbs on them are asked for in the request's namespace: whoever holds
+/// everything in one namespace asks there for any class, and says yes to what an account of his asks for.
+#[tokio::test]
+async fn whoever_holds_a_whole_namespace() {
+    let world = World::new("limitns", Cast::Certificates).await;
+    let (class, pin) = world.offer_class("team", json!({"reason": "Optional"})).await;
+    let ci = support::rights::account(&world.ns.name, "ci");
+    world.ns.bind("everything", "cluster-admin", &[support::rights::user("carol"), ci]).await.unwrap();
+    world.until_may("carol", "approve", "ozaccess.io", "namespaceclasses", true).await;
+    let mut t = Table::new("whoever holds a whole namespace", &world);
+    let spec = json!({"class": class, "namespaces": ["shop"]});
+    let all = world.namespace_requests();
+    let asked = t
+        .object("asks for any class", "ci", Call::post(&all, world.namespace_request("ci", "r", spec)))
+        .await;
+    let decision = adding(&asked, approval(world.user("carol"), &asked, &pin));
+    t.case("and decides it", Allowed, "carol", Call::json_patch(format!("{all}/r"), decision)).await;
+    t.finish();
+    world.end().await;
+}

@@ -13,17 +13,22 @@
 
 mod bodies;
 mod change_release_delete;
+mod classes;
 mod collectors;
 mod connections;
 mod controller_held;
+mod controller_lends;
 mod create;
 mod decide;
 mod filled;
 mod grants;
 mod guard;
 mod lending;
+mod lent_namespaces;
 mod limits;
 mod minting;
+mod namespace_decisions;
+mod namespace_requests;
 mod probes;
 mod sessions_namespace;
 mod setup;

@@ -5,11 +5,11 @@ use oz_shared::names::{GATE_PROBE, GRANT_LABEL, SESSIONS_NAMESPACE, SYSTEM_NAMES
 use serde_json::{Value, json};
 use support::Call;
 
-use crate::bodies::{exec, request, role, template};
+use crate::bodies::{class, exec, namespace_request, request, role, template};
 use crate::grants::{GRANTS, grant};
 use crate::table::Expect::{Allowed, Vap};
 use crate::table::Table;
-use crate::world::{Cast, World};
+use crate::world::{CLASSES, Cast, World};
 
 fn home(kind: &str) -> String {
     format!("/apis/ozaccess.io/v1alpha1/namespaces/{SYSTEM_NAMESPACE}/{kind}")
@@ -94,6 +94,25 @@ async fn probes() {
     )
     .await;
     t.case("10 an unlabelled Role", Vap("oz-controller"), "ctl", empty(&json!({}))).await;
+
+    let of = |spec: Value| {
+        let whole = json!({"class": GATE_PROBE, "namespaces": [GATE_PROBE], "duration": "1m"});
+        let body = namespace_request(ctl, "probe", crate::bodies::with(whole, &spec));
+        Call::post(home("namespacerequests"), body).dry()
+    };
+    t.case("11 a namespace for too long", Vap("oz-request-class"), "ctl", of(json!({"duration": "2m"})))
+        .await;
+    t.case("  the same within bounds", Allowed, "ctl", of(json!({}))).await;
+    t.case(
+        "  the one name that it offers",
+        Vap("oz-request-class"),
+        "ctl",
+        of(json!({"namespaces": ["shop"]})),
+    )
+    .await;
+    let offer = |role: &str| Call::post(CLASSES, class("probe", json!({"role": role}))).dry();
+    t.case("12 a class", Vap("oz-namespaces"), "ctl", offer("gate-probe")).await;
+    t.case("  also where it may make owners", Vap("oz-namespaces"), "lender", offer("admin")).await;
 
     t.case("where nothing is guarded, its Event is taken", Allowed, "ctl", {
         let body = crate::bodies::with(event, &json!({"regarding": {"namespace": SYSTEM_NAMESPACE}}));

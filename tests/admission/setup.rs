@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use oz_shared::names::{CONTROLLER_USERNAME, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
 use serde_json::json;
-use support::rights::{bind_everywhere, cluster_role, user};
+use support::rights::{bind_everywhere, cluster_role, group, user};
 use support::{Afterwards, Call, Identity, Lab, Outcome, RUN_LABEL, eventually, run};
 use tokio::sync::OnceCell;
 
@@ -17,6 +17,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 const GATE_LIMIT: Duration = Duration::from_secs(30);
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/oz-system/deployments/oz-controller";
+
+/// The group, of the run, by which the controller holds what `oz enable --namespaces` gives it: in a group, so that it is
+/// held by those tests alone that ask for it.
+pub(crate) const LENDER: &str = "lender";
+/// The same with far too much.
+pub(crate) const LENDER_WIDE: &str = "lender-wide";
 
 /// Done once, also where it fails: the tests after that fail at once.
 static SETUP: OnceCell<Result<Child, String>> = OnceCell::const_new();
@@ -58,7 +64,8 @@ async fn prepare(lab: &Lab) -> Result<Child> {
         (
             "patcher",
             json!([{"apiGroups": ["ozaccess.io"], "verbs": ["*"],
-            "resources": ["accessrequests", "accessrequests/status", "accessrequests/finalizers", "grants"]}]),
+            "resources": ["accessrequests", "accessrequests/status", "accessrequests/finalizers", "grants",
+                "namespacerequests", "namespacerequests/status"]}]),
         ),
         // Connects, and neither reads, makes nor evicts pods.
         (
@@ -79,6 +86,19 @@ async fn prepare(lab: &Lab) -> Result<Child> {
                 {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles", "clusterrolebindings"], "verbs": ["create"]},
             ]),
         ),
+        // Far too much for who lends namespaces, everywhere; but it deletes no Roles, as only where a namespace opted in.
+        (
+            "lender",
+            json!([
+                {"apiGroups": [""], "verbs": ["*"], "resources": ["namespaces", "namespaces/finalize", "namespaces/status",
+                    "resourcequotas", "resourcequotas/status", "limitranges", "configmaps", "secrets", "serviceaccounts", "pods"]},
+                {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["*"]},
+                {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings", "clusterrolebindings"], "verbs": ["*"]},
+                {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "patch", "bind", "escalate"]},
+                {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind"]},
+                {"apiGroups": ["ozaccess.io"], "resources": ["namespaceclasses"], "verbs": ["*"]},
+            ]),
+        ),
         // Far too much: so that only policies are left to refuse.
         (
             "everything",
@@ -90,6 +110,11 @@ async fn prepare(lab: &Lab) -> Result<Child> {
     }
     bind_everywhere(&admin, &own("tests-roles-wide"), &own("tests-everything"), &[user(&own("roles-wide"))])
         .await?;
+    let lender = [group(&own(LENDER))];
+    bind_everywhere(&admin, &own("tests-lends"), "oz-controller-namespaces", &lender).await?;
+    bind_everywhere(&admin, &own("tests-lends-by"), "oz-ceiling-namespaces", &lender).await?;
+    let wide = [group(&own(LENDER_WIDE))];
+    bind_everywhere(&admin, &own("tests-lends-wide"), &own("tests-lender"), &wide).await?;
     Ok(guard)
 }
 
@@ -106,7 +131,7 @@ fn afterwards(lab: &Lab, replicas: i64) -> Afterwards {
     Afterwards::default()
         .then(kubectl(&[
             "delete",
-            "clusterrolebindings,clusterroles,namespaces",
+            "clusterrolebindings,clusterroles,namespaces,namespaceclasses",
             "-l",
             &ours,
             "--wait=false",
@@ -127,6 +152,20 @@ fn afterwards(lab: &Lab, replicas: i64) -> Afterwards {
             ]
             .concat(),
         ))
+        .then(kubectl(&[
+            "--as",
+            CONTROLLER_USERNAME,
+            "--as-group",
+            "system:masters",
+            "-n",
+            SYSTEM_NAMESPACE,
+            "delete",
+            "roles",
+            "-l",
+            &ours,
+            "--wait=false",
+            "--ignore-not-found",
+        ]))
         .then(kubectl(&[
             "--as",
             CONTROLLER_USERNAME,

@@ -24,6 +24,11 @@ pub(crate) enum Expect {
 use Expect::{AnyVap, Crd, NoTemplate, Rbac, Vap};
 
 impl Expect {
+    /// Must a policy refuse?
+    pub(crate) fn is_policy(self) -> bool {
+        matches!(self, Vap(_) | AnyVap)
+    }
+
     fn holds(self, outcome: &Outcome) -> bool {
         match (self, outcome) {
             (Expect::Allowed, Outcome::Allowed)

@@ -6,13 +6,16 @@ use std::time::Duration;
 use oz_shared::names::{CEILING_ROLE, NAMESPACE_ROLE, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 use support::rights::{self, account, group, user};
-use support::{Call, Identity, Namespace, Outcome, User, eventually, run};
+use support::{Call, Identity, Namespace, Outcome, User, eventually, run, with};
 
-use crate::bodies::{exec, pod, template};
-use crate::setup::{self, own};
+use crate::bodies::{class, exec, pod, template};
+use crate::setup::{self, LENDER, LENDER_WIDE, own};
 
 /// Templates reach the policies by watch.
 const TEMPLATE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Where classes are.
+pub(crate) const CLASSES: &str = "/apis/ozaccess.io/v1alpha1/namespaceclasses";
 
 /// Who plays the people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +89,12 @@ impl World {
             ("root", person("root", &["system:masters"])),
             ("anon", plain("system:anonymous", &["system:unauthenticated"])),
             ("sess", service_account(SESSIONS_NAMESPACE, "oz-n-aa-x1999999999", "u-s")),
+            ("lender", controller_of(LENDER)),
+            ("lender-wide", controller_of(LENDER_WIDE)),
             ("gc", service_account("kube-system", "generic-garbage-collector", "u-gc")),
             ("rs", service_account("kube-system", "replicaset-controller", "u-rs")),
+            ("quota", service_account("kube-system", "resourcequota-controller", "u-rq")),
+            ("apiserver", plain("system:apiserver", &["system:masters", "system:authenticated"])),
             ("sched", plain("system:kube-scheduler", &["system:authenticated"])),
             // Of the nodes' group, with every right and no node's name: what a real one may write is not the gate's to say.
             ("node-wide", plain("kubelet", &["system:nodes", "system:masters", "system:authenticated"])),
@@ -192,6 +199,32 @@ impl World {
         self.offer(template("web", json!({"exec": exec(&["exec", "attach", "portforward", "log"])}))).await
     }
 
+    /// Makes a class of this world, and waits until requests are held to it. Gives its name, and the pin of decisions.
+    pub(crate) async fn offer_class(&self, stem: &str, spec: Value) -> (String, Value) {
+        let name = format!("{}-{stem}", self.ns.name);
+        let made = self.must("admin", Call::post(CLASSES, class(&name, spec))).await;
+        let too_long =
+            json!({"class": name, "duration": "87599h", "reason": "probe", "namespaces": ["probe"]});
+        let too_long = self.namespace_request("alice", "probe", too_long);
+        eventually(&format!("requests are held to class {name}"), TEMPLATE_LIMIT, || async {
+            let call = Call::post(self.namespace_requests(), too_long.clone()).dry();
+            let answer = self.who("alice").call(call).await.map_err(|error| format!("{error:#}"))?;
+            match Outcome::of(&answer) {
+                Outcome::Policy(by) if by == "oz-request-class" => Ok(()),
+                _ => Err(answer.to_string()),
+            }
+        })
+        .await
+        .unwrap();
+        (name, json!({"uid": made["metadata"]["uid"], "generation": made["metadata"]["generation"]}))
+    }
+
+    /// A namespace that the controller lends, with the grant label and these others.
+    pub(crate) async fn lend_namespace(&self, labels: &Value) -> Namespace {
+        let labels = with(self.labels(), labels);
+        Namespace::create_by(self.who("lender"), self.who("admin"), "tests-lent", &labels).await.unwrap()
+    }
+
     /// Makes `web-0` and `web-1`, pods that are nobody's but their namespace's.
     pub(crate) async fn run_pods(&self) {
         for name in ["web-0", "web-1"] {
@@ -203,6 +236,15 @@ impl World {
 
     pub(crate) fn requests(&self) -> String {
         self.ns.oz("accessrequests")
+    }
+
+    pub(crate) fn namespace_requests(&self) -> String {
+        self.ns.oz("namespacerequests")
+    }
+
+    /// A request for namespaces in the name of someone of this world.
+    pub(crate) fn namespace_request(&self, who: &str, name: &str, spec: Value) -> Value {
+        crate::bodies::namespace_request(self.user(who), name, spec)
     }
 
     pub(crate) fn templates(&self) -> String {
@@ -249,6 +291,13 @@ fn service_account(namespace: &str, name: &str, uid: &str) -> User {
     let groups =
         ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
     User { uid: uid.to_owned(), ..plain(&format!("system:serviceaccount:{namespace}:{name}"), &groups) }
+}
+
+/// The controller, in this group of the run besides.
+fn controller_of(group: &str) -> User {
+    let mut user = service_account(SYSTEM_NAMESPACE, "oz-controller", "u-ctl");
+    user.groups.push(own(group));
+    user
 }
 
 /// By a real token.

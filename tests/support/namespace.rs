@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::{Call, Identity, eventually};
+use crate::{Call, Identity, eventually, with};
 
 /// The controller manager makes the default account in milliseconds, unless compilers hold the processors.
 const ACCOUNT_LIMIT: Duration = Duration::from_secs(30);
@@ -27,10 +27,23 @@ impl Namespace {
     /// # Errors
     /// When it was refused, or never got its default account.
     pub async fn create(admin: &Identity, stem: &str) -> Result<Namespace> {
+        Namespace::create_by(admin, admin, stem, &json!({})).await
+    }
+
+    /// The same, made by someone else and with further labels.
+    ///
+    /// # Errors
+    /// When it was refused, or never got its default account.
+    pub async fn create_by(
+        maker: &Identity,
+        admin: &Identity,
+        stem: &str,
+        labels: &Value,
+    ) -> Result<Namespace> {
         let name = format!("{stem}-{}-{}", crate::run(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let labels = json!({crate::RUN_LABEL: crate::run()});
+        let labels = with(json!({crate::RUN_LABEL: crate::run()}), labels);
         let body = json!({"metadata": {"name": name, "labels": labels}});
-        admin.call(Call::post("/api/v1/namespaces", body)).await?.object()?;
+        maker.call(Call::post("/api/v1/namespaces", body)).await?.object()?;
         let namespace = Namespace { name, admin: admin.clone() };
         let account = namespace.core("serviceaccounts/default");
         eventually(&format!("{account} is there"), ACCOUNT_LIMIT, || async {
