@@ -65,8 +65,10 @@ pub(super) async fn apply(
             .doing("delete the Secret of a namespace that is gone"),
         Step::Issue { ours, to, into } => issue(name, ours, to, into.as_ref(), settings, context).await,
         Step::Record { ours, to } => {
-            // Told in nsplease's own words first: where the account is changed in this moment, nothing is recorded.
-            make(&[account(name, Some(ours.policy), settings)], context).await?;
+            // Told in nsplease's own words first; what the account says already is its owner's to have said.
+            if ours.said.is_none() {
+                make(&[account(name, Some(ours.policy), settings)], context).await?;
+            }
             let patch = json!({"labels": {ISSUED_LABEL: to}});
             write::metadata(&namespaces, name, &ours.uid, patch)
                 .await
@@ -99,7 +101,7 @@ async fn issue(
     settings: &Settings,
     context: &Context,
 ) -> Result<(), Error> {
-    let said = ours.issued.is_some().then_some(ours.policy);
+    let said = ours.said.is_some().then_some(ours.policy);
     make(&[account(name, said, settings), own_role(name)], context).await?;
     make(&bindings(name), context).await?;
     let asked = context.clock.now();

@@ -183,7 +183,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use clap::Parser;
 
     use super::*;
@@ -199,7 +199,8 @@ mod tests {
         Command::parse_from(words).options.settings(&Config::new("https://10.0.0.1:6443/".parse().unwrap()))
     }
 
-    fn settings(words: &[&str]) -> Settings {
+    /// Those of an adapter that is on.
+    pub(in super::super) fn settings(words: &[&str]) -> Settings {
         parsed(&[&["--nsplease"], words].concat()).unwrap().unwrap()
     }
 
