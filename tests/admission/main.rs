@@ -24,6 +24,7 @@ mod guard;
 mod lending;
 mod limits;
 mod minting;
+mod nsplease;
 mod probes;
 mod sessions_namespace;
 mod setup;
