@@ -2,7 +2,7 @@
 //! account; and what the adapter does where nsplease itself would not have looked.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt as _;
@@ -13,10 +13,14 @@ use serde_json::{Value, json};
 use support::rights::account;
 use support::{Call, Identity, eventually, run};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::controller::{Controller, Controllers, alone};
 use crate::witness::{Seen, Witness};
-use crate::world::{LIMIT, World};
+use crate::world::{LIMIT, World, kubectl};
+
+/// Takes the adapter's rights back when the process ends.
+static CLEANER: OnceCell<Child> = OnceCell::const_new();
 
 const REQUESTS: &str = "nsplease-requests";
 const ANNOTATION: &str = "nsplease.container.training/issue-token";
@@ -175,6 +179,8 @@ async fn adapted(
     body: impl AsyncFnOnce(&World, &Controllers, Controller),
 ) {
     alone(subject, async |world, controllers| {
+        let take_back = ["delete", "clusterrolebinding", "oz-controller-nsplease", "--ignore-not-found"];
+        CLEANER.get_or_try_init(|| async { kubectl(&world.lab, &take_back).arm() }).await.unwrap();
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/nsplease");
         let applied = Command::new(world.lab.kubectl())
             .arg("--kubeconfig")
