@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt as _;
 use oz_shared::names::{
@@ -532,36 +533,97 @@ async fn until_answered_again(world: &World, name: &str, words: &str) {
     until_answered(world, name, words).await;
 }
 
+/// How many names are raced for, and how many at once.
+const RACES: (usize, usize) = (100, 25);
+
 /// Whoever takes the name that a namespace has freed keeps it, and the old request brings nothing.
 #[tokio::test]
 async fn a_name_that_a_stranger_takes_is_his() {
     adapted("nsptaken", &[], async |world, _, _controller| {
-        for round in 0..5 {
-            let name = name(&format!("taken{round}"));
-            make_request(world, &name).await;
-            until_served(world, &name).await;
-            let uid = world.look(&namespace(&name)).await.unwrap()["metadata"]["uid"].clone();
-            world.must(&world.admin, Call::delete(namespace(&name))).await;
-            let body = json!({"metadata": {"name": name, "labels": {support::RUN_LABEL: run()}}});
-            let taken = eventually("the stranger has the name", LIMIT, || async {
-                let made = world.admin.call(Call::post("/api/v1/namespaces", body.clone())).await;
-                made.map_err(|e| format!("{e:#}"))?.object().map_err(|e| format!("{e:#}"))
-            })
-            .await
-            .unwrap();
-            assert_ne!(taken["metadata"]["uid"], uid);
-            world.until_gone(&configmap(&name)).await;
-            world.until_gone(&secret(&name)).await;
-            make_request(world, &name).await;
-            until_answered(world, &name, "Refused: there is a namespace").await;
-            let now = world.look(&namespace(&name)).await.unwrap();
-            assert_eq!(now["metadata"]["resourceVersion"], taken["metadata"]["resourceVersion"]);
-            assert!(world.look(&format!("{}/serviceaccounts/admin", namespace(&name))).await.is_err());
-            world.must(&world.admin, Call::delete(namespace(&name))).await;
-            world.must(&world.admin, Call::delete(configmap(&name))).await;
+        let names: Vec<String> = (0..RACES.0).map(|n| name(&format!("taken{n}"))).collect();
+        for names in names.chunks(RACES.1) {
+            join_all(names.iter().map(|name| taken(world, name))).await;
         }
     })
     .await;
+}
+
+async fn taken(world: &World, name: &str) {
+    make_request(world, name).await;
+    until_served(world, name).await;
+    let uid = world.look(&namespace(name)).await.unwrap()["metadata"]["uid"].clone();
+    world.must(&world.admin, Call::delete(namespace(name))).await;
+    let taken = eventually("the stranger has the name", LIMIT, || async {
+        let made = world.admin.call(Call::post("/api/v1/namespaces", strangers(name))).await;
+        made.map_err(|e| format!("{e:#}"))?.object().map_err(|e| format!("{e:#}"))
+    })
+    .await
+    .unwrap();
+    assert_ne!(taken["metadata"]["uid"], uid);
+    world.until_gone(&configmap(name)).await;
+    world.until_gone(&secret(name)).await;
+    make_request(world, name).await;
+    stays_a_strangers(world, name, &taken).await;
+}
+
+fn strangers(name: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {support::RUN_LABEL: run()}}})
+}
+
+/// The request is refused, and nothing of the namespace was changed or made.
+async fn stays_a_strangers(world: &World, name: &str, taken: &Value) {
+    until_answered(world, name, "Refused: there is a namespace").await;
+    let now = world.look(&namespace(name)).await.unwrap();
+    assert_eq!(now["metadata"]["resourceVersion"], taken["metadata"]["resourceVersion"]);
+    assert!(world.look(&format!("{}/serviceaccounts/admin", namespace(name))).await.is_err());
+    assert!(world.look(&secret(name)).await.is_err());
+    world.must(&world.admin, Call::delete(namespace(name))).await;
+    world.must(&world.admin, Call::delete(configmap(name))).await;
+}
+
+/// Asked for, and made by somebody else, in the same moment: it is the one's or the other's.
+#[tokio::test]
+async fn a_name_that_two_want_goes_to_one() {
+    adapted("nspraced", &[], async |world, _, _controller| {
+        let names: Vec<String> = (0..RACES.0).map(|n| name(&format!("raced{n}"))).collect();
+        let mut won = 0;
+        for names in names.chunks(RACES.1) {
+            won += join_all(names.iter().map(|name| raced(world, name)))
+                .await
+                .into_iter()
+                .filter(|won| *won)
+                .count();
+        }
+        println!("{won} of {} went to the adapter", names.len());
+    })
+    .await;
+}
+
+/// Was it the adapter's?
+async fn raced(world: &World, name: &str) -> bool {
+    let strangers = async {
+        // A request is served within some hundredths of a second.
+        tokio::time::sleep(std::time::Duration::from_millis(rand(name) % 60)).await;
+        world.admin.call(Call::post("/api/v1/namespaces", strangers(name))).await.unwrap()
+    };
+    let ((), made) = tokio::join!(make_request(world, name), strangers);
+    if made.is_success() {
+        stays_a_strangers(world, name, &made.body).await;
+        return false;
+    }
+    assert_eq!(made.code, 409, "{made}");
+    until_served(world, name).await;
+    world.must(&world.admin, Call::delete(namespace(name))).await;
+    until_all_gone(world, name).await;
+    true
+}
+
+/// A number that is another for each name.
+fn rand(name: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// SIGKILL before each write, one after the other: each time one namespace, one Secret, one token that works.
@@ -664,7 +726,7 @@ async fn two_at_once_serve_each_request_once() {
         second.until_ready().await;
         let secrets = Witness::<Secret>::start(world.admin.client()).await;
         let names: Vec<String> = (0..30).map(|n| name(&format!("two{n}"))).collect();
-        futures::future::join_all(names.iter().map(|name| make_request(world, name))).await;
+        join_all(names.iter().map(|name| make_request(world, name))).await;
         for name in &names {
             until_served(world, name).await;
         }

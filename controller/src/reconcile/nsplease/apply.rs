@@ -22,6 +22,8 @@ use crate::write;
 
 /// How long a token lives, in seconds; the policy oz-controller knows the bound. The API server may make it less.
 const LIFE: i64 = 12 * 3600;
+/// No API server makes a token's life less than this, in seconds.
+const SHORTEST: i64 = 600;
 /// A token is replaced after this much of its life, in hundredths.
 const RENEWED_AFTER: i64 = 80;
 /// What nsplease marks its namespaces with.
@@ -106,7 +108,7 @@ async fn issue(
     make(&bindings(name), context).await?;
     let asked = context.clock.now();
     let (token, ends) = write::mint(&context.client, name, ACCOUNT, LIFE).await.doing("mint the token")?;
-    let life = ends.duration_since(asked).as_secs().max(0);
+    let life = ends.duration_since(asked).as_secs().max(SHORTEST);
     let renew_at = later(asked, SignedDuration::from_secs(life.saturating_mul(RENEWED_AFTER) / 100));
 
     // While it can be issued only once it stays until it is on record; whoever holds it may delete it then.

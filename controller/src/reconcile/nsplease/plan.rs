@@ -41,7 +41,18 @@ pub(super) fn plan(name: &str, seen: &Observed, settings: &Settings, now: Timest
     match settings.verdict(name) {
         Verdict::Ignored => Step::Rest(None),
         Verdict::Refused(words) => answer(request, "Refused", words, None),
-        Verdict::Valid => placed(request, seen, settings, now),
+        Verdict::Valid => gated(request, seen, placed(request, seen, settings, now), now),
+    }
+}
+
+/// Nothing is given while the gate is not in force; what was given is put on record all the same.
+fn gated(request: &Request, seen: &Observed, step: Step, now: Timestamp) -> Step {
+    match (&seen.open, step) {
+        (Some(hole), Step::Make(_) | Step::Issue { .. }) => {
+            let words = format!("nothing is given while the gate is not in force: {hole}");
+            answer(request, "Waiting", words, Some(later(now, RETRY)))
+        }
+        (_, step) => step,
     }
 }
 
@@ -62,6 +73,7 @@ fn placed(request: &Request, seen: &Observed, settings: &Settings, now: Timestam
         // It goes with the namespace that it has brought; that is not made anew for it.
         Place::Free if request.owner.is_some() => Step::Rest(None),
         Place::Ours(ours) if !served(&ours.uid) => Step::Rest(None),
+        Place::Ours(ours) if ours.terminating && request.owner.is_some() => Step::Rest(None),
         Place::Ours(ours) if ours.terminating => {
             answer(request, "Waiting", format!("namespace {name} is being deleted"), None)
         }
@@ -74,11 +86,6 @@ fn placed(request: &Request, seen: &Observed, settings: &Settings, now: Timestam
         _ if seen.token == Token::Foreign => {
             let words = format!("there is a Secret {name} here already: none is overwritten");
             answer(request, "Refused", words, None)
-        }
-        _ if seen.open.is_some() => {
-            let hole = seen.open.clone().unwrap_or_default();
-            let words = format!("nothing is given while the gate is not in force: {hole}");
-            answer(request, "Waiting", words, retry)
         }
         // The stricter of what is asked for and what is the rule.
         Place::Free => Step::Make(match request.policy {

@@ -157,6 +157,11 @@ fn never_ours_by_accident() {
     assert!(none(Place::Ours(going), Token::Missing).starts_with("Waiting: "));
     let open = Observed { open: Some("a hole".to_owned()), ..seen(request(), Place::Free, Token::Missing) };
     assert!(matches!(step(&open), Step::Answer { reason: "Waiting", .. }));
+    let served = Ours { issued: Some("cm".to_owned()), ..ours(Policy::MultipleTimes) };
+    let owned = Request { owner: Some("ns".to_owned()), ..request() };
+    let there = Token::Issued(Issued { recorded: true, ..secret() });
+    let open = Observed { open: Some("a hole".to_owned()), ..seen(owned, Place::Ours(served), there) };
+    assert_eq!(step(&open), Step::Rest(Some(NOW + SOON)), "nobody waits for what he has");
 
     // A request whose namespace was deleted brings none again: it goes with that.
     let served = Request { owner: Some("old".to_owned()), ..request() };
