@@ -41,6 +41,8 @@ pub(crate) struct Args {
     /// How much to log, as `info` or `oz_controller=debug`.
     #[arg(long, env = "OZ_LOG", default_value = "info")]
     log: String,
+    #[command(flatten)]
+    nsplease: reconcile::nsplease::Options,
 }
 
 fn main() -> ExitCode {

@@ -24,7 +24,7 @@ use crate::context::{Claims, Context, Superseded};
 use crate::gate::Gate;
 use crate::http;
 use crate::metrics::{Counts, Metrics};
-use crate::reconcile::{self, grant, request};
+use crate::reconcile::{self, grant, nsplease, request};
 use crate::report::{self, Events};
 use crate::watches::{Triggers, watch};
 use crate::{rests, sweep};
@@ -54,6 +54,8 @@ pub(crate) enum Error {
     Lease(#[source] kube_lease_manager::LeaseManagerError),
     #[error("a watch ended")]
     Watch(#[source] reflector::store::WriterDropped),
+    #[error("failed to read the settings of nsplease")]
+    Nsplease(#[source] nsplease::Error),
     #[error("the lease went to another replica")]
     LeaseLost,
 }
@@ -69,6 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
                 .map_err(Error::Kubeconfig)?
         }
     };
+    let adapter = args.nsplease.settings(&config).map_err(Error::Nsplease)?;
     let (client, clock) = oz_client::client(config).map_err(Error::Client)?;
     let stop = CancellationToken::new();
     tokio::spawn({
@@ -89,7 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     tokio::spawn(http::serve(listener, status.clone()));
 
     if args.no_leader_election {
-        return lead(&args, client, clock, status, stop).await;
+        return lead(&args, adapter, client, clock, status, stop).await;
     }
     let lease = LeaseManagerBuilder::new(client.clone(), "oz-controller")
         .with_namespace(SYSTEM_NAMESPACE)
@@ -110,7 +113,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
         status.waiting.store(false, Ordering::Relaxed);
         tracing::info!("leading");
         tokio::select! {
-            led = lead(&args, client, clock, status, stop) => led,
+            led = lead(&args, adapter, client, clock, status, stop) => led,
             // Another replica leads now. What this one has in hand can do no harm; it starts over as the second.
             _ = held.wait_for(|held| !*held) => Err(Error::LeaseLost),
         }
@@ -128,6 +131,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
 /// The work itself.
 async fn lead(
     args: &Args,
+    adapter: Option<nsplease::Settings>,
     client: Client,
     clock: ServerClock,
     process: Arc<Process>,
@@ -207,10 +211,10 @@ async fn lead(
     let held = Controller::for_stream(pending(), grants)
         .reconcile_on(triggered.grants)
         .with_config(at_once(CONCURRENCY.1))
-        .graceful_shutdown_on(stop.cancelled_owned())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(grant::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    tokio::join!(access, namespaces, held);
+    tokio::join!(access, namespaces, held, nsplease::run(adapter, context.clone(), stop));
     Ok(())
 }
 

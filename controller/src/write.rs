@@ -1,7 +1,8 @@
 //! The only calls that change anything in the cluster. Each passes a fault point, carries the controller's name as field
 //! manager, and where it takes something away names it by uid.
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -33,6 +34,45 @@ where
     fault::before_write();
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     api.create(&params, object).await
+}
+
+/// Replaces an object by `object`, which names the version that it is a change of; another one is an error (409).
+pub(crate) async fn replace<K>(api: &Api<K>, name: &str, object: &K) -> kube::Result<K>
+where
+    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    fault::before_write();
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    api.replace(name, &params, object).await
+}
+
+/// Merges `metadata` into that of the object with this uid; another one of that name is an error (409).
+pub(crate) async fn metadata<K>(api: &Api<K>, name: &str, uid: &str, mut metadata: Value) -> kube::Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    fault::before_write();
+    metadata["uid"] = json!(uid);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch(name, &params, &Patch::Strategic(json!({"metadata": metadata}))).await.map(drop)
+}
+
+/// Mints a token for an account, for this API server: the token, and when it ends.
+pub(crate) async fn mint(
+    client: &Client,
+    namespace: &str,
+    account: &str,
+    seconds: i64,
+) -> kube::Result<(String, jiff::Timestamp)> {
+    fault::before_write();
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let asked = TokenRequest {
+        spec: TokenRequestSpec { expiration_seconds: Some(seconds), ..TokenRequestSpec::default() },
+        ..TokenRequest::default()
+    };
+    let minted = api.create_token_request(account, &PostParams::default(), &asked).await?;
+    let minted = minted.status.map(|minted| (minted.token, minted.expiration_timestamp.0));
+    minted.ok_or_else(|| kube::Error::Service("the API server minted nothing".into()))
 }
 
 /// Creates a pod given as JSON, so that nothing unknown to this version is lost on the way; an existing one is an error

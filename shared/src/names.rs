@@ -10,6 +10,20 @@ pub const CONTROLLER_USERNAME: &str = "system:serviceaccount:oz-system:oz-contro
 pub const GRANT_LABEL: &str = "ozaccess.io/grant";
 /// The value of [`GRANT_LABEL`] on what stands in a lent namespace for as long as that does, whichever grant holds it.
 pub const PART_OF_NAMESPACE: &str = "namespace";
+/// The value of [`GRANT_LABEL`] on all that the nsplease adapter makes. It is no grant's name.
+pub const NSPLEASE: &str = "nsplease";
+/// Carried by the namespace of the nsplease adapter's requests, with the value `requests`: an administrator puts it there, and
+/// only there may the controller write Secrets.
+pub const NSPLEASE_LABEL: &str = "ozaccess.io/nsplease";
+/// Carried by a namespace that the nsplease adapter made: where it was asked for.
+pub const REQUESTS_LABEL: &str = "ozaccess.io/requests";
+/// Carried by a namespace that the nsplease adapter made: how often its token is issued.
+pub const ISSUE_TOKEN_LABEL: &str = "ozaccess.io/issue-token";
+/// Carried by a namespace that the nsplease adapter made once its token is issued, with the uid of the ConfigMap that it was
+/// issued to last; and by the Secret that holds it once that is on record.
+pub const ISSUED_LABEL: &str = "ozaccess.io/issued";
+/// On the ConfigMap of a request to the nsplease adapter, where there is no Secret for it: why.
+pub const ANSWER_ANNOTATION: &str = "ozaccess.io/answer";
 /// Carried by a lent namespace: the class it is of.
 pub const CLASS_LABEL: &str = "ozaccess.io/class";
 /// Carried by a lent namespace in which only Oz writes NetworkPolicies; its value is `Oz`.
@@ -146,7 +160,7 @@ mod tests {
         assert_ne!(place_name("c", "a", "", 0), place_name("c", "a", "", 1));
         assert_ne!(place_name("c", "a", "", 0), place_name("c", "", "a", 0));
         assert!(is_grant_name("oz-7f2a91bb03c1"));
-        assert!(!["oz-", "oz-p-x", PART_OF_NAMESPACE, ""].into_iter().any(is_grant_name));
+        assert!(!["oz-", "oz-p-x", PART_OF_NAMESPACE, NSPLEASE, ""].into_iter().any(is_grant_name));
         assert!(is_reserved_name("default") && is_reserved_name("kube-x") && !is_reserved_name("shop"));
     }
 

@@ -29,6 +29,7 @@ mod limits;
 mod minting;
 mod namespace_decisions;
 mod namespace_requests;
+mod nsplease;
 mod probes;
 mod sessions_namespace;
 mod setup;

@@ -86,15 +86,20 @@ impl Controllers {
 
     /// Starts one.
     pub(crate) fn start(&self) -> Controller {
-        self.spawn(None)
+        self.spawn(None, &[])
+    }
+
+    /// Starts one with settings of its own, as environment variables; it kills itself before its write of this number, if any.
+    pub(crate) fn start_with(&self, settings: &[(&str, &str)], kill_at: Option<u32>) -> Controller {
+        self.spawn(kill_at, settings)
     }
 
     /// Starts one that kills itself before its write of this number, the first being 1.
     pub(crate) fn start_killed_at(&self, write: u32) -> Controller {
-        self.spawn(Some(write))
+        self.spawn(Some(write), &[])
     }
 
-    fn spawn(&self, kill_at: Option<u32>) -> Controller {
+    fn spawn(&self, kill_at: Option<u32>, settings: &[(&str, &str)]) -> Controller {
         // Another may take the port in between; then the controller says so and ends.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,6 +111,7 @@ impl Controllers {
             .args(["--no-leader-election", "--http-address", &address.to_string()])
             .env_remove("OZ_KILL_AT_WRITE")
             .env("OZ_LOG", "oz_controller=debug,info")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());

@@ -2,6 +2,7 @@
 //! failing, `apply` is the only one that writes, and `mod` glues them.
 
 pub(crate) mod grant;
+pub(crate) mod nsplease;
 pub(crate) mod request;
 
 use std::sync::Arc;

@@ -259,7 +259,16 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     let until = status.ends_at.as_ref().map_or(grant.spec.expires_at.0, |t| t.0);
     conditions::set(&mut status.conditions, READY, true, "Made", &format!("until {until}"), generation, now);
     let wake = Some(until.min(made_by(grant)));
-    Plan { furnish, make: missing(), status: Some(status), wake, ..Plan::default() }
+    let tidy = surplus(grant, seen);
+    Plan { tidy, furnish, make: missing(), status: Some(status), wake, ..Plan::default() }
+}
+
+/// Places beyond those that its namespaces take: two controllers may have claimed for it at once.
+fn surplus(grant: &Grant, seen: &Observed) -> Vec<Found> {
+    let needed = grant.spec.namespaces.as_ref().map_or(0, |terms| terms.names.len());
+    let mut places: Vec<&Found> = seen.children.iter().filter(|c| namespaces::is_place(&c.name)).collect();
+    places.sort_unstable_by_key(|place| &place.name);
+    places.into_iter().skip(needed).cloned().collect()
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
