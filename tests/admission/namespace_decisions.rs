@@ -103,6 +103,8 @@ async fn decide(cast: Cast) {
     let edit = json!([{"op": "replace", "path": "/spec/decisions/0/decision", "value": "Deny"}]);
     t.case("bob edits his", Crd, "bob", Call::json_patch(&path, edit)).await;
     let remove = json!([{"op": "remove", "path": "/spec/decisions/0"}]);
+    let swap = json!([{"op": "replace", "path": "/spec/decisions/0", "value": yes("root")}]);
+    t.case("one out, one in", Crd, "root", Call::json_patch(&path, swap)).await;
     t.case("bob removes his", Crd, "bob", Call::json_patch(&path, remove)).await;
 
     let denied = ask(&world, "ci", "rci", asked(&class)).await;
@@ -306,6 +308,9 @@ async fn end(t: &mut Table<'_>, world: &World, r1: &Value, pin: &Value) {
     t.case("a session releases", UPDATE, "sess", merge(release("sess"))).await;
     t.case("carol (no rights) releases", Rbac, "carol", merge(release("carol"))).await;
     t.case("bob (revoke) releases", Allowed, "bob", merge(release("bob")).dry()).await;
+    t.case("released without a name", Crd, "alice", merge(json!({"spec": {"released": true}}))).await;
+    t.case("a name without a release", Crd, "alice", merge(json!({"spec": {"releasedBy": "alice"}}))).await;
+    t.case("a reason without a release", Crd, "alice", merge(json!({"spec": {"releaseReason": "x"}}))).await;
 
     t.case("alice deletes what was granted", DELETE, "alice", of("r1")).await;
     t.case("patcher deletes", DELETE, "patcher", of("r2")).await;
