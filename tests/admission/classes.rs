@@ -311,6 +311,7 @@ async fn classes_well_formed() {
         ("a role of Oz's", json!({"role": "oz-controller"})),
         ("no ttl", json!({"ttl": null})),
         ("a default beyond the longest", json!({"ttl": {"default": "2h", "max": "1h"}})),
+        ("a ttl beyond ten years", json!({"ttl": {"default": "1h", "max": "87601h"}})),
         ("a ttl of days", json!({"ttl": {"default": "1h", "max": "1d"}})),
         ("no live ones", json!({"maxLive": 0})),
         ("too many live ones", json!({"maxLive": 1001})),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::rights::{account, group, user};
 use support::{Call, Namespace, RUN_LABEL, run};
 
-use crate::bodies::{binding, dangling_owner, role, rule, with};
+use crate::bodies::{binding, role, rule, with};
 use crate::lending::{LONG, session_name};
 use crate::setup::own;
 use crate::table::Expect::{Allowed, Code, Rbac, Vap};
@@ -268,7 +268,9 @@ async fn controller_writes_in_lent_namespaces_alone() {
         }
         let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles");
         if ns != SYSTEM_NAMESPACE {
-            let pod = crate::bodies::copy("copy", &world.labels(), &dangling_owner()[0]);
+            let grant = json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "Grant", "name": world.grant,
+                "controller": true, "uid": "1"});
+            let pod = crate::bodies::copy("copy", &world.labels(), &grant);
             t.case(
                 &format!("{ns}: a pod"),
                 CONTROLLER,

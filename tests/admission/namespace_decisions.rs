@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use support::rights::user;
 use support::{Call, Namespace};
 
-use crate::bodies::{adding, approval, dangling_owner, with};
+use crate::bodies::{adding, approval, binding, dangling_owner, role, rule, with};
 use crate::table::Expect::{Allowed, AnyVap, Code, Crd, Rbac, Vap};
 use crate::table::{Expect, Table};
 use crate::world::{CLASSES, Cast, World};
@@ -103,6 +103,8 @@ async fn decide(cast: Cast) {
     let edit = json!([{"op": "replace", "path": "/spec/decisions/0/decision", "value": "Deny"}]);
     t.case("bob edits his", Crd, "bob", Call::json_patch(&path, edit)).await;
     let remove = json!([{"op": "remove", "path": "/spec/decisions/0"}]);
+    let swap = json!([{"op": "replace", "path": "/spec/decisions/0", "value": yes("root")}]);
+    t.case("one out, one in", Crd, "root", Call::json_patch(&path, swap)).await;
     t.case("bob removes his", Crd, "bob", Call::json_patch(&path, remove)).await;
 
     let denied = ask(&world, "ci", "rci", asked(&class)).await;
@@ -141,7 +143,7 @@ async fn changed_class(t: &mut Table<'_>, world: &World, class: &str, pin: &Valu
     t.case("bob with the pin of after it", Allowed, "bob", on(&now).dry()).await;
 }
 
-/// Patcher may write requests here, and approve elsewhere.
+/// Patcher may write requests here, and approve elsewhere; here, templates alone.
 async fn approve_elsewhere(t: &mut Table<'_>, world: &World, class: &str, pin: &Value) {
     let other = Namespace::create(world.who("admin"), "tests-elsewhere").await.unwrap();
     other.bind("deciding", "oz-approver", &[user("patcher")]).await.unwrap();
@@ -150,10 +152,18 @@ async fn approve_elsewhere(t: &mut Table<'_>, world: &World, class: &str, pin: &
         "resource": "namespaceclasses", "name": class})
     };
     support::rights::until(world.who("admin"), world.user("patcher"), verb("approve"), true).await.unwrap();
+    // And here on a template of the class's name.
+    let rules = json!([rule(&["ozaccess.io"], &["accesstemplates"], &[class], &["approve", "revoke"])]);
+    world.must("admin", Call::post(world.ns.rbac("roles"), role("namesake", &json!({}), rules))).await;
+    let bound = binding("namesake", &json!({}), ("Role", "namesake"), &[user("patcher")]);
+    world.must("admin", Call::post(world.ns.rbac("rolebindings"), bound)).await;
+    let here = json!({"namespace": world.ns.name, "verb": "revoke", "group": "ozaccess.io",
+        "resource": "accesstemplates", "name": class});
+    support::rights::until(world.who("admin"), world.user("patcher"), here, true).await.unwrap();
     let there = ask(world, "alice", "there", asked(class)).await;
     let decision = approval(world.user("patcher"), &there, pin);
     let act = Call::json_patch(path(world, &there), adding(&there, decision));
-    t.case("who may approve elsewhere approves", UPDATE, "patcher", act).await;
+    t.case("who may approve elsewhere, or a template of that name, approves", UPDATE, "patcher", act).await;
     let release = json!({"spec": {"released": true, "releasedBy": "patcher"}});
     t.case("... releases", UPDATE, "patcher", Call::merge(path(world, &there), release)).await;
     t.case("... deletes", DELETE, "patcher", Call::delete(path(world, &there))).await;
@@ -298,6 +308,9 @@ async fn end(t: &mut Table<'_>, world: &World, r1: &Value, pin: &Value) {
     t.case("a session releases", UPDATE, "sess", merge(release("sess"))).await;
     t.case("carol (no rights) releases", Rbac, "carol", merge(release("carol"))).await;
     t.case("bob (revoke) releases", Allowed, "bob", merge(release("bob")).dry()).await;
+    t.case("released without a name", Crd, "alice", merge(json!({"spec": {"released": true}}))).await;
+    t.case("a name without a release", Crd, "alice", merge(json!({"spec": {"releasedBy": "alice"}}))).await;
+    t.case("a reason without a release", Crd, "alice", merge(json!({"spec": {"releaseReason": "x"}}))).await;
 
     t.case("alice deletes what was granted", DELETE, "alice", of("r1")).await;
     t.case("patcher deletes", DELETE, "patcher", of("r2")).await;
