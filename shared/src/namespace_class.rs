@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::policy::{Consent, Policy};
-use crate::schema::{DURATION, LABEL, SUBDOMAIN, TEXT, rules};
+use crate::schema::{DURATION, LABEL, LABEL_OR_ALL, ROLE, SUBDOMAIN, TEXT, rules};
 use crate::template::{
     Approvers, DurationBounds, ReasonPolicy, history_ttl, label_value, one, pending_timeout,
 };
@@ -41,6 +41,12 @@ pub struct NamespaceClassSpec {
     #[serde(default)]
     #[schemars(length(max = 256), regex(pattern = TEXT))]
     pub description: String,
+    /// In which namespaces it may be asked for. Who may ask and who may decide there is for the rights in those to say;
+    /// `*` stands for all, and with it whoever holds everything in any namespace has the class.
+    #[serde(default = "requests")]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63), regex(pattern = LABEL_OR_ALL)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub from: Vec<String>,
     /// What its namespaces may be called.
     #[serde(default)]
     pub names: NameRules,
@@ -50,7 +56,7 @@ pub struct NamespaceClassSpec {
     pub on_taken: OnTaken,
     /// The ClusterRole by which a namespace is owned. What can be made with it lasts as long as the namespace, and no
     /// longer.
-    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = ROLE))]
     pub role: String,
     /// May owners write NetworkPolicies, if their role lets them? Else only those of `resources` stand.
     #[serde(default)]
@@ -113,6 +119,18 @@ impl Policy for NamespaceClass {
             history_ttl: &spec.history_ttl,
         }
     }
+}
+
+impl NamespaceClassSpec {
+    /// May it be asked for in this namespace?
+    #[must_use]
+    pub fn is_offered_in(&self, namespace: &str) -> bool {
+        self.from.iter().any(|from| from == namespace || from == "*")
+    }
+}
+
+fn requests() -> Vec<String> {
+    vec!["oz-requests".to_owned()]
 }
 
 fn max_live() -> i32 {

@@ -10,6 +10,8 @@ pub(crate) const SUBDOMAIN_OR_EMPTY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$
 pub(crate) const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// A DNS label.
 pub(crate) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A DNS label, or `*`.
+pub(crate) const LABEL_OR_ALL: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\*)$";
 /// A DNS label, or nothing.
 pub(crate) const LABEL_OR_EMPTY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$";
 /// An amount of memory or CPU, or nothing: digits, up to three decimals, a suffix of Kubernetes. Zero is for the policies.

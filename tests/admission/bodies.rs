@@ -40,9 +40,9 @@ pub(crate) fn request(user: &User, name: &str, spec: Value) -> Value {
     })
 }
 
-/// A class of namespaces that `admin` owns; `spec` says what else.
+/// A class of namespaces that `admin` owns, to be asked for anywhere; `spec` says what else.
 pub(crate) fn class(name: &str, spec: Value) -> Value {
-    let whole = json!({"role": "admin", "ttl": {"default": "30m", "max": "1h"}});
+    let whole = json!({"from": ["*"], "role": "admin", "ttl": {"default": "30m", "max": "1h"}});
     json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",
         "metadata": {"name": name, "labels": {support::RUN_LABEL: support::run()}},

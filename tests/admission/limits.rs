@@ -63,11 +63,15 @@ async fn limits() {
 }
 
 /// Classes belong to the whole cluster, but the verbs on them are asked for in the request's namespace: whoever holds
-/// everything in one namespace asks there for any class, and says yes to what an account of his asks for.
+/// everything in one asks there for what may be asked for there, and says yes to what an account of his asks for. So a
+/// class says where that is.
 #[tokio::test]
 async fn whoever_holds_a_whole_namespace() {
     let world = World::new("limitns", Cast::Certificates).await;
-    let (class, pin) = world.offer_class("team", json!({"reason": "Optional"})).await;
+    let (elsewhere, _) =
+        world.offer_class("elsewhere", json!({"from": ["oz-requests"], "reason": "Optional"})).await;
+    let here = json!({"from": ["oz-requests", world.ns.name], "reason": "Optional"});
+    let (class, pin) = world.offer_class("team", here).await;
     let ci = support::rights::account(&world.ns.name, "ci");
     world.ns.bind("everything", "cluster-admin", &[support::rights::user("carol"), ci]).await.unwrap();
     world.until_may("carol", "approve", "ozaccess.io", "namespaceclasses", true).await;
@@ -75,8 +79,15 @@ async fn whoever_holds_a_whole_namespace() {
     let spec = json!({"class": class, "namespaces": ["shop"]});
     let all = world.namespace_requests();
     let asked = t
-        .object("asks for any class", "ci", Call::post(&all, world.namespace_request("ci", "r", spec)))
+        .object(
+            "asks for a class of this namespace",
+            "ci",
+            Call::post(&all, world.namespace_request("ci", "r", spec)),
+        )
         .await;
+    let spec = json!({"class": elsewhere, "namespaces": ["shop"]});
+    let asks = Call::post(&all, world.namespace_request("ci", "e", spec));
+    t.case("but for no other", Vap("oz-request-class"), "ci", asks).await;
     let decision = adding(&asked, approval(world.user("carol"), &asked, &pin));
     t.case("and decides it", Allowed, "carol", Call::json_patch(format!("{all}/r"), decision)).await;
     t.finish();

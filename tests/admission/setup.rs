@@ -95,7 +95,7 @@ async fn prepare(lab: &Lab) -> Result<Child> {
                 {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["*"]},
                 {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings", "clusterrolebindings"], "verbs": ["*"]},
                 {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "patch", "bind", "escalate"]},
-                {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind"]},
+                {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind", "lend"]},
                 {"apiGroups": ["ozaccess.io"], "resources": ["namespaceclasses"], "verbs": ["*"]},
             ]),
         ),

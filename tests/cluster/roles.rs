@@ -155,7 +155,7 @@ async fn an_aggregated_cluster_role_is_judged_by_what_it_holds() {
         world.ask("beyond", json!({})).await;
         let ended = world.until_ended("beyond", "Failed", "BeyondCeiling").await;
         assert!(message(&ended, READY).contains("ozaccess.io/ceiling"), "{:?}", ended.status);
-        let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": [whole], "verbs": ["bind"]});
+        let rule = json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": [whole], "verbs": ["bind", "lend"]});
         let more = format!("{}-more", world.ns.name);
         cluster_role(&world.admin, &more, json!([rule])).await.unwrap();
         world.ns.bind("more", &more, &[account(SYSTEM_NAMESPACE, "oz-controller")]).await.unwrap();

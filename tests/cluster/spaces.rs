@@ -204,7 +204,7 @@ pub(crate) async fn until_reads(who: &Identity, namespace: &str, what: &str, cod
 
 async fn make_class(world: &World, name: &str, spec: Value) {
     let whole = json!({
-        "role": "edit", "ttl": {"default": "30m", "max": "2h"}, "approvals": 0, "reason": "Optional",
+        "from": [world.ns.name], "role": "edit", "ttl": {"default": "30m", "max": "2h"}, "approvals": 0, "reason": "Optional",
         "maxLive": 100, "labels": {RUN_LABEL: run()},
     });
     let body = json!({

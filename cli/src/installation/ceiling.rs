@@ -40,10 +40,10 @@ pub(crate) async fn ceiling(cluster: &Cluster, rules: &[PolicyRule]) -> Ceiling 
     found
 }
 
-/// The ClusterRoles that may be bound by name, and all other rules. A `bind` without names stays among those.
+/// The ClusterRoles that may be bound by name, and all other rules. A rule without names stays among those.
 fn bindable(rules: &[PolicyRule]) -> (Vec<String>, Vec<PolicyRule>) {
     let by_name = |rule: &&PolicyRule| {
-        rule.verbs == ["bind"]
+        rule.verbs == ["bind", "lend"]
             && rule.resources.as_deref() == Some(&["clusterroles".to_owned()])
             && rule.resource_names.as_ref().is_some_and(|names| !names.is_empty())
     };
@@ -79,8 +79,8 @@ mod tests {
             .unwrap()
         };
         let (named, rest) = bindable(&[
-            rule(&["view", "edit"], &["bind"]),
-            rule(&[], &["bind"]),
+            rule(&["view", "edit"], &["bind", "lend"]),
+            rule(&[], &["bind", "lend"]),
             rule(&["x"], &["bind", "get"]),
         ]);
         assert_eq!(named, ["view", "edit"]);

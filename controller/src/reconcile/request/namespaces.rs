@@ -97,6 +97,10 @@ impl Kind for NamespaceRequest {
     fn offer(&self, class: &NamespaceClass, found: &Found, _: &Times) -> Result<Offer, NoOffer> {
         let unusable = |reason, message: String| Err(NoOffer::Unusable(reason, message));
         let (spec, terms) = (&self.spec, &class.spec);
+        if !terms.is_offered_in(&self.namespace().unwrap_or_default()) {
+            let message = format!("class {} is asked for in {}, not here", spec.class, terms.from.join(", "));
+            return unusable("NotOfferedHere", message);
+        }
         if !found.may_make {
             return unusable(
                 "NotEnabled",
@@ -145,7 +149,12 @@ impl Kind for NamespaceRequest {
         };
         let mut owners = spec.owners.clone();
         if spec.credential.kind == CredentialKind::Requester {
-            owners.insert(0, subject(&spec.requester.username));
+            let holder = subject(&spec.requester.username);
+            if holder.name.starts_with("system:") || is_reserved_namespace(&holder.namespace) {
+                let message = format!("{} owns nothing by name", spec.requester.username);
+                return unusable("RequesterNotLendable", message);
+            }
+            owners.insert(0, holder);
         }
         let session = (spec.credential.kind == CredentialKind::Session).then_some(SessionKind::Roles);
         let namespaces = NamespaceTerms {

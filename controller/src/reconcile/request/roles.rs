@@ -49,10 +49,14 @@ async fn read(
             "namespace {namespace} has not opted in to binding people by name: oz enable {namespace} --bind-requester"
         ));
     }
-    let resource = format!("{}s", kind.to_lowercase());
-    if !may(client, namespace, "bind", "rbac.authorization.k8s.io", &resource, name).await? {
+    let (verb, resource) = match role.kind {
+        RoleKind::Role => ("bind", "roles"),
+        // To bind some, for owners of lent namespaces, Oz may everywhere.
+        RoleKind::ClusterRole => ("lend", "clusterroles"),
+    };
+    if !may(client, namespace, verb, "rbac.authorization.k8s.io", resource, name).await? {
         return beyond(format!(
-            "Oz may not lend {kind} {name} in {namespace}: allow it by a ClusterRole with the label ozaccess.io/ceiling: \"true\" that has the verb bind on it"
+            "Oz may not lend {kind} {name} in {namespace}: allow it by a ClusterRole with the label ozaccess.io/ceiling: \"true\" that has the verbs bind and lend on it"
         ));
     }
     let found = role_of(client, namespace, role.kind, name).await?;
