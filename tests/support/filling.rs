@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::{Call, Identity, Namespace, RUN_LABEL, run, with};
+use crate::{Call, Identity, Namespace, RUN_LABEL, is_served, run, with};
 
 const MANIFEST: &str = include_str!("../../manifests/admission-fill/requester.yaml");
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -12,10 +12,18 @@ const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 /// The kinds that carry the run's label afterwards, as kubectl names them.
 pub const KINDS: &str = "mutatingadmissionpolicies,mutatingadmissionpolicybindings";
 
+/// Whether the API server serves such policies: 1.36 does.
+///
+/// # Errors
+/// When it does not say.
+pub async fn can_fill_in(admin: &Identity) -> Result<bool> {
+    is_served(admin, GROUP, "mutatingadmissionpolicies").await
+}
+
 /// Puts it there under a name of the namespace's own. It takes a moment to be in force.
 ///
 /// # Errors
-/// When the API server refuses it, or serves no such policies.
+/// When the API server refuses it.
 pub async fn fill_in(admin: &Identity, ns: &Namespace) -> Result<()> {
     let meta = json!({"metadata": {"name": ns.name, "labels": {RUN_LABEL: run()}}});
     for document in serde_yaml::Deserializer::from_str(MANIFEST) {
