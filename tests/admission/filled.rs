@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::filling::{fill_in, is_served};
+use support::filling::{can_fill_in, fill_in};
 use support::{Call, eventually};
 
 use crate::bodies::with;
@@ -26,7 +26,7 @@ async fn who_asks_is_filled_in() {
 
     t.case("without it: nobody named", Crd, "alice", post(silent("a"))).await;
     t.case("without it: a lie", Vap("oz-request-create"), "alice", lie()).await;
-    if !is_served(world.who("admin")).await.unwrap() {
+    if !can_fill_in(world.who("admin")).await.unwrap() {
         t.finish();
         world.end().await;
         return;

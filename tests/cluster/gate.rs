@@ -3,8 +3,7 @@
 use std::process::Child;
 
 use serde_json::{Value, json};
-use support::filling::is_served;
-use support::{Call, Outcome, RUN_LABEL, eventually, run};
+use support::{Call, Outcome, RUN_LABEL, eventually, is_served, run};
 use tempfile::TempDir;
 
 use crate::bodies;
@@ -68,7 +67,7 @@ impl Mutating {
                 "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[{patch}]")}}]}});
         let binding = json!({"metadata": meta, "spec": {"policyName": name}});
-        if !is_served(&world.admin).await.unwrap() {
+        if !is_served(&world.admin, ADMISSION, MUTATING[0]).await.unwrap() {
             return None;
         }
         for (kind, body) in MUTATING.iter().zip([policy, binding]) {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::{Call, Identity, Namespace, RUN_LABEL, run, with};
+use crate::{Call, Identity, Namespace, RUN_LABEL, is_served, run, with};
 
 const MANIFEST: &str = include_str!("../../manifests/admission-fill/requester.yaml");
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -12,16 +12,12 @@ const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 /// The kinds that carry the run's label afterwards, as kubectl names them.
 pub const KINDS: &str = "mutatingadmissionpolicies,mutatingadmissionpolicybindings";
 
-/// Whether the API server serves such policies. Where it does not, what takes one is said not to be shown.
+/// Whether the API server serves such policies: 1.36 does.
 ///
 /// # Errors
-/// When it does not answer.
-pub async fn is_served(admin: &Identity) -> Result<bool> {
-    let served = admin.call(Call::get(format!("{GROUP}/mutatingadmissionpolicies"))).await?.code != 404;
-    if !served {
-        println!("not shown: this API server serves no MutatingAdmissionPolicies (v1, from 1.36 on)");
-    }
-    Ok(served)
+/// When it does not say.
+pub async fn can_fill_in(admin: &Identity) -> Result<bool> {
+    is_served(admin, GROUP, "mutatingadmissionpolicies").await
 }
 
 /// Puts it there under a name of the namespace's own. It takes a moment to be in force.

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod objects;
 pub mod refusal;
 pub mod rights;
+pub mod served;
 pub mod wait;
 
 pub use afterwards::Afterwards;
@@ -21,6 +22,7 @@ pub use lab::Lab;
 pub use namespace::Namespace;
 pub use objects::with;
 pub use refusal::Outcome;
+pub use served::is_served;
 pub use wait::eventually;
 
 use std::sync::LazyLock;
