@@ -6,6 +6,7 @@
 //! process ends with in `error` and `exit`.
 
 mod app;
+mod asking;
 mod cache;
 mod commands;
 mod duration;
