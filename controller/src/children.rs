@@ -279,10 +279,15 @@ fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
     metadata["labels"][GRANT_LABEL] = json!(grant.name_any());
     metadata["annotations"][REQUEST] = json!(request_of(grant));
     // As its controller, so that none other adopts it.
-    metadata["ownerReferences"] = json!([{
+    metadata["ownerReferences"] = json!([owner(grant)]);
+}
+
+/// The reference by which a grant owns what it makes.
+pub(crate) fn owner(grant: &Grant) -> Value {
+    json!({
         "apiVersion": Grant::api_version(&()), "kind": Grant::kind(&()), "controller": true,
         "name": grant.name_any(), "uid": grant.uid(),
-    }]);
+    })
 }
 
 /// Tells people whose something is; nothing is decided by it.
@@ -354,10 +359,9 @@ impl Index {
         own.iter().map(|r| r.name_any()).collect()
     }
 
-    /// How many places there are of those that are numbered like this one, as last seen.
-    pub(crate) fn places_like(&self, name: &str) -> usize {
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        self.roles.state_filter(|r| r.name_any().starts_with(stem)).len()
+    /// Is there a place of this name, as last seen?
+    pub(crate) fn is_place_taken(&self, name: &str) -> bool {
+        self.roles.get(&ObjectRef::new(name).within(SESSIONS_NAMESPACE)).is_some()
     }
 
     /// The objects whose label passes `wanted`, as last seen; a binding's subjects are not known.

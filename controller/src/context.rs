@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
-use kube::{Client, Resource};
+use kube::{Api, Client, CustomResourceExt as _, Resource};
 use oz_client::ServerClock;
 use oz_shared::grant::RequestRef;
 use oz_shared::{AccessRequest, Grant, NamespaceRequest};
@@ -29,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Backoff,
     pub(crate) superseded: Superseded,
+    pub(crate) claims: Claims,
     /// Held while pods are searched: they can be large, so few searches go on at once.
     pub(crate) searching: tokio::sync::Semaphore,
 }
@@ -38,6 +42,20 @@ impl Context {
     /// a pass over the old one would decide again what is decided.
     pub(crate) fn is_superseded<K: Resource>(&self, object: &K) -> bool {
         self.superseded.is(object.meta().uid.as_deref(), object.meta().resource_version.as_deref())
+    }
+
+    /// Do the kinds stand by which namespaces are lent, and is neither being deleted? While they go, requests and grants
+    /// go that nobody meant to end: what people keep in their namespaces is not taken for that.
+    pub(crate) async fn lends_namespaces(&self) -> kube::Result<bool> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let (requests, grants) = tokio::try_join!(
+            api.get_metadata_opt(NamespaceRequest::crd_name()),
+            api.get_metadata_opt(Grant::crd_name()),
+        )?;
+        let stands = |kind: Option<PartialObjectMeta<_>>| {
+            kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none())
+        };
+        Ok(stands(requests) && stands(grants))
     }
 
     /// Notes that `read` was replaced by `written`.
@@ -73,6 +91,24 @@ impl Superseded {
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Places that this process has claimed, or found taken, a moment ago: the watch need not have brought them yet.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Mutex<HashMap<String, Instant>>);
+
+impl Claims {
+    /// Many times what a watch is behind.
+    const REMEMBERED: Duration = Duration::from_secs(15);
+
+    /// The first of `names` that is not claimed; it is from now on.
+    pub(crate) fn claim(&self, mut names: impl Iterator<Item = String>) -> Option<String> {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|_, at| at.elapsed() < Self::REMEMBERED);
+        let name = names.find(|name| !claims.contains_key(name))?;
+        claims.insert(name.clone(), Instant::now());
+        Some(name)
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Args;
 use crate::backoff::Backoff;
 use crate::children::Index;
-use crate::context::{Context, Superseded};
+use crate::context::{Claims, Context, Superseded};
 use crate::gate::Gate;
 use crate::http;
 use crate::metrics::{Counts, Metrics};
@@ -152,6 +152,7 @@ async fn lead(
         metrics: Metrics::default(),
         backoff: Backoff::default(),
         superseded: Superseded::default(),
+        claims: Claims::default(),
         searching: tokio::sync::Semaphore::new(SEARCHES),
     });
     context.metrics.leads(true);

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, CustomResourceExt as _, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use oz_shared::names::grant_name;
 use oz_shared::request::NamespaceRef;
 use oz_shared::{Grant, NamespaceRequest};
@@ -58,9 +57,7 @@ async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) 
     if context.namespace_requests.find(is_request).is_none() {
         return Ok(());
     }
-    let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
-    let kind = api.get_metadata_opt(Grant::crd_name()).await.doing("look whether grants are still served")?;
-    if kind.is_none_or(|kind| kind.metadata.deletion_timestamp.is_some()) {
+    if !context.lends_namespaces().await.doing("look whether namespaces are still lent")? {
         return Ok(());
     }
     tracing::info!(

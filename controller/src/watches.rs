@@ -107,11 +107,13 @@ impl Triggers {
         }
     }
 
-    /// A grant came, changed or went: itself, its request, and what it may have left.
+    /// A grant came, changed or went: itself, its request, the grant that it takes over, and what it may have left.
     pub(crate) fn grant(&self, event: &Event<Grant>) {
         match event {
             Event::Apply(grant) | Event::Delete(grant) => {
                 self.grants.look(ObjectRef::from_obj(grant));
+                let extended = grant.spec.namespaces.iter().map(|n| &n.extends).filter(|e| !e.is_empty());
+                extended.for_each(|extended| self.grants.look(ObjectRef::new(extended)));
                 let request = &grant.spec.request;
                 match request.kind.as_str() {
                     NamespaceRequest::NAME => {

@@ -105,25 +105,31 @@ where
     done_or_gone(api.delete(name, &params).await.map(drop))
 }
 
-/// Gives a namespace from one grant to another. If it is not that grant's any more, or another of its name, that is an
-/// error (422, or 404).
-pub(crate) async fn relabel(
-    client: &Client,
-    namespace: &NamespaceRef,
-    from: &str,
-    to: &str,
-) -> kube::Result<()> {
+/// Gives an object with this grant's label to another grant; `owner` is its owner from then on, where it has one. If it
+/// is not that grant's any more, or, where a uid is given, another of its name, that is an error (422, or 404).
+pub(crate) async fn hand_on<K>(
+    api: &Api<K>,
+    name: &str,
+    uid: Option<&str>,
+    (from, to): (&str, &str),
+    owner: Option<&Value>,
+) -> kube::Result<K>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
     fault::before_write();
-    let api: Api<Namespace> = Api::all(client.clone());
     let label = format!("/metadata/labels/{}", GRANT_LABEL.replace('/', "~1"));
-    let patch = json!([
-        {"op": "test", "path": "/metadata/uid", "value": namespace.uid},
-        {"op": "test", "path": label, "value": from},
-        {"op": "replace", "path": label, "value": to},
-    ]);
-    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+    let mut patch = vec![
+        json!({"op": "test", "path": label, "value": from}),
+        json!({"op": "replace", "path": label, "value": to}),
+    ];
+    patch.extend(uid.map(|uid| json!({"op": "test", "path": "/metadata/uid", "value": uid})));
+    patch.extend(
+        owner.map(|owner| json!({"op": "replace", "path": "/metadata/ownerReferences", "value": [owner]})),
+    );
+    let patch: json_patch::Patch = serde_json::from_value(json!(patch)).map_err(kube::Error::SerdeError)?;
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch(&namespace.name, &params, &Patch::<()>::Json(patch)).await.map(drop)
+    api.patch(name, &params, &Patch::<()>::Json(patch)).await
 }
 
 /// Deletes the namespace with this uid, if it is this grant's still when it goes; else it is left.

@@ -163,6 +163,9 @@ pub struct RequestStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub offer_digest: String,
+    /// The template or class by which that is offered, in its present state: what an approval has to name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_by: Option<TemplatePin>,
     /// What is lent, in words that a person can check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 2048)))]

@@ -10,9 +10,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{AttachParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::client::UpgradeConnectionError;
 use kube::{Api, Client};
-use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
-use oz_shared::{AccessRequest, AccessRequestSpec, AccessTemplate, Phase};
+use oz_shared::{AccessRequest, AccessRequestSpec, AccessTemplate, Phase, Request};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use support::User;
 use tokio::io::AsyncReadExt as _;
@@ -34,16 +34,19 @@ pub(crate) async fn within<T>(what: &str, step: impl Future<Output = Result<T>>)
 }
 
 /// Changes of requests, as they come.
-pub(crate) struct Changes(Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<AccessRequest>>> + Send>>);
+pub(crate) struct Changes<R = AccessRequest>(Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<R>>> + Send>>);
 
-impl Changes {
+impl<R> Changes<R>
+where
+    R: Request + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
     /// Opens a watch; it is open when this returns.
-    pub(crate) async fn watch(api: &Api<AccessRequest>, params: &WatchParams) -> Result<Changes> {
+    pub(crate) async fn watch(api: &Api<R>, params: &WatchParams) -> Result<Self> {
         Ok(Changes(api.watch(params, "0").await?.boxed()))
     }
 
     /// The next state of any of them.
-    pub(crate) async fn next(&mut self) -> Result<AccessRequest> {
+    pub(crate) async fn next(&mut self) -> Result<R> {
         loop {
             match self.0.next().await.context("the watch ended")?? {
                 WatchEvent::Added(request) | WatchEvent::Modified(request) => return Ok(request),
@@ -58,10 +61,10 @@ impl Changes {
 ///
 /// # Errors
 /// When it ended instead.
-pub(crate) fn is_active(request: &AccessRequest) -> Result<bool> {
+pub(crate) fn is_active(request: &impl Request) -> Result<bool> {
     let phase = request.phase();
     if phase.is_final() {
-        let conditions = request.status.iter().flat_map(|s| &s.conditions);
+        let conditions = request.status().into_iter().flat_map(|s| &s.conditions);
         let why: Vec<&str> = conditions.map(|c| c.message.as_str()).collect();
         bail!("the request is {}: {}", phase.as_str(), why.join("; "));
     }
@@ -214,7 +217,9 @@ pub(crate) fn is_refusal(error: &kube::Error) -> bool {
 }
 
 /// Again until it is not refused any more; and how often it was.
-async fn patiently<T, F: Future<Output = kube::Result<T>>>(mut step: impl FnMut() -> F) -> Result<(T, u32)> {
+pub(crate) async fn patiently<T, F: Future<Output = kube::Result<T>>>(
+    mut step: impl FnMut() -> F,
+) -> Result<(T, u32)> {
     let mut refused = 0;
     let patience = tokio::time::Instant::now() + LIMIT;
     loop {

@@ -34,6 +34,13 @@ pub(crate) enum Figure {
     BarePods,
     CopiesEach,
     CopiesLast,
+    BareNamespace,
+    NamespaceActive,
+    NamespaceUsable,
+    BareNamespaces,
+    NamespacesEach,
+    NamespacesLast,
+    MemoryNamespaces,
     WritesToActive,
     CallsToActive,
     WritesLife,
@@ -80,6 +87,19 @@ impl Figure {
             Self::BarePods => Words("bare: 20 pods, last running", "ms", "", ""),
             Self::CopiesEach => Words("20 copies at once, each usable", "ms", "", ""),
             Self::CopiesLast => Words("20 copies at once, last usable", "ms", "≤ 2 × one", ""),
+            Self::BareNamespace => {
+                Words("bare: a namespace, an owner, a token, a call", "ms", "about 27", "")
+            }
+            Self::NamespaceActive => Words("namespace: create → Active", "ms", "", ""),
+            Self::NamespaceUsable => Words("namespace: create → usable", "ms", "≤ 1.5 × bare", "1,054"),
+            Self::BareNamespaces => Words("bare: a crowd of namespaces, last usable", "ms", "", ""),
+            Self::NamespacesEach => Words("a crowd of namespaces at once, each usable", "ms", "", ""),
+            Self::NamespacesLast => {
+                Words("a crowd of namespaces at once, last usable", "ms", "≤ 1.5 × bare", "26,000")
+            }
+            Self::MemoryNamespaces => {
+                Words("memory of the controller with a crowd of namespaces", "MB", "", "")
+            }
             Self::WritesToActive => Words("controller's writes to Active", "writes", "≤ 10", "17 calls"),
             Self::CallsToActive => Words("controller's calls to Active", "calls", "", ""),
             Self::WritesLife => Words("controller's writes over a life", "writes", "", ""),

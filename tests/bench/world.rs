@@ -74,7 +74,15 @@ impl World {
         let mut delete: Vec<OsString> =
             vec![lab.kubectl().into(), "--kubeconfig".into(), lab.kubeconfig("admin").into()];
         delete.extend(
-            ["delete", "namespaces", "--wait=false", "--ignore-not-found", "-l", &mine].map(OsString::from),
+            [
+                "delete",
+                "namespaces,clusterrolebindings,namespaceclasses.ozaccess.io",
+                "--wait=false",
+                "--ignore-not-found",
+                "-l",
+                &mine,
+            ]
+            .map(OsString::from),
         );
         let guard = Afterwards::default().then(delete).arm()?;
         let (ns, target, sessions) = tokio::try_join!(
@@ -132,6 +140,7 @@ impl World {
         self.ns.bind("author-rights", "admin", &[user("dave")]).await?;
         self.ns.bind("author", "oz-author", &[user("dave")]).await?;
         self.ns.bind("approver", "oz-approver", &[user(&self.bob.user.username)]).await?;
+        self.ns.bind("asks", "oz-namespace-requester", &[user(&self.alice.user.username)]).await?;
         self.ns.bind("requester", "oz-requester", &[user(&self.alice.user.username)]).await?;
         // The API server learns of bindings in order; the last one tells of all.
         let asks = json!({"namespace": self.ns.name, "verb": "create", "group": oz_shared::GROUP,

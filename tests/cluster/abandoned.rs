@@ -15,6 +15,7 @@ use support::{Afterwards, Call, Lab, eventually, run};
 
 use crate::controller::{Controllers, stop};
 use crate::session::{Ran, Session};
+use crate::spaces::{Spaces, until_reads};
 use crate::world::{LIMIT, World, tell_failure};
 
 /// The API server gives no token a shorter life.
@@ -57,20 +58,24 @@ impl Spare {
             bail!("failed to bring up cluster {name}");
         }
         let lab = Lab::at(beside.with_file_name(&name))?;
-        let manifests = workspace.join("manifests");
-        eventually("Oz's objects are taken", LIMIT, || async {
-            let mut kubectl = Command::new(lab.kubectl());
-            kubectl.arg("--kubeconfig").arg(lab.kubeconfig("admin")).args(["apply", "-k"]).arg(&manifests);
-            let applied = kubectl.output().map_err(|e| e.to_string())?;
-            if applied.status.success() {
-                Ok(())
-            } else {
-                Err(String::from_utf8_lossy(&applied.stderr).into_owned())
-            }
-        })
-        .await?;
+        install(&lab).await?;
         Ok(Spare { lab, _down: down })
     }
+}
+
+async fn install(lab: &Lab) -> Result<()> {
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
+    eventually("Oz's objects are taken", LIMIT, || async {
+        let mut kubectl = Command::new(lab.kubectl());
+        kubectl.arg("--kubeconfig").arg(lab.kubeconfig("admin")).args(["apply", "-k"]).arg(&manifests);
+        let applied = kubectl.output().map_err(|e| e.to_string())?;
+        if applied.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&applied.stderr).into_owned())
+        }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -91,7 +96,15 @@ async fn access_ends_without_a_controller_and_without_its_kinds() {
         world.pod("web-0", "web").await;
         let controllers = Controllers::of(&world.lab).await.unwrap();
         dead_for_good(world, &controllers).await;
+        let lent = kinds_deleted_beside_it(world, &controllers).await;
+        install(&world.lab).await.unwrap();
+        stop(&world.admin).await.unwrap();
+        world.template("web", json!({})).await;
         kinds_deleted(world, &controllers).await;
+        for namespace in [lent.as_str(), "kept-beside-none"] {
+            let there = world.look(&format!("/api/v1/namespaces/{namespace}/configmaps/own")).await;
+            assert!(there.is_ok(), "{namespace}: {there:?}");
+        }
     })
     .await;
 }
@@ -158,23 +171,60 @@ async fn last_token(world: &World, session: &Session) -> Session {
     Session { account: session.account.clone(), identity, pod: session.pod.clone() }
 }
 
-/// The definitions go while no controller runs: the garbage collector ends all that was lent.
-async fn kinds_deleted(world: &World, controllers: &Controllers) {
+/// The definitions go while a controller runs: it takes back what it lent, but for the namespaces and what is in them.
+async fn kinds_deleted_beside_it(world: &World, controllers: &Controllers) -> String {
     let controller = controllers.start();
-    let (_, session) = world.used("s", json!({})).await;
+    let spaces = Spaces::new(world, json!({})).await;
+    let name = spaces.name("kept");
+    let owner = kept_in(&spaces, "beside", &name).await;
+    delete_definitions(world).await;
+    until_reads(&owner, &name, "configmaps", &[401, 403]).await;
+    let there = spaces.namespace(&name).await.unwrap();
+    assert_eq!(there["metadata"]["deletionTimestamp"], serde_json::Value::Null);
     controller.kill();
+    name
+}
+
+/// A namespace in which its owner keeps something.
+async fn kept_in(spaces: &Spaces<'_>, request: &str, name: &str) -> support::Identity {
+    let request = spaces.lent(request, &[name], json!({})).await;
+    let owner = spaces.enter(&request).await;
+    until_reads(&owner, name, "configmaps", &[200]).await;
+    let own = json!({"metadata": {"name": "own"}, "data": {"a": "b"}});
+    spaces.world.must(&owner, Call::post(format!("/api/v1/namespaces/{name}/configmaps"), own)).await;
+    owner
+}
+
+async fn delete_definitions(world: &World) {
     for definition in custom_resource_definitions() {
         let name = definition.metadata.name.unwrap();
         let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
         world.must(&world.admin, Call::delete(&path)).await;
         world.until_gone(&path).await;
     }
+}
+
+/// The definitions go while no controller runs: the garbage collector ends all that was lent.
+async fn kinds_deleted(world: &World, controllers: &Controllers) {
+    let controller = controllers.start();
+    let (_, session) = granted_to_new_namespace(world, "s", "30m").await;
+    let spaces = Spaces::again(world).await.class("again", json!({})).await;
+    let owner = kept_in(&spaces, "beside-none", "kept-beside-none").await;
+    controller.kill();
+    delete_definitions(world).await;
     world.until_refused(&session).await;
     world.until_token_dead(&session).await;
-    eventually("nothing carries the label of a grant", LIMIT, || async {
-        match world.labelled(GRANT_LABEL).await?.as_slice() {
+    until_reads(&owner, "kept-beside-none", "configmaps", &[401, 403]).await;
+    eventually("nothing but namespaces carries the label of a grant", LIMIT, || async {
+        let left = world.labelled(GRANT_LABEL).await?;
+        match left
+            .iter()
+            .filter(|path| !path.starts_with("/api/v1/namespaces "))
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             [] => Ok(()),
-            left => Err(left.join(", ")),
+            left => Err(format!("{left:?}")),
         }
     })
     .await

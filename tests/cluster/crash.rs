@@ -24,6 +24,8 @@ mod lives;
 mod offers;
 mod process;
 mod session;
+mod spaces;
+mod strangers;
 mod two;
 mod witness;
 mod world;

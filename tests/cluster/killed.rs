@@ -1,18 +1,19 @@
 //! SIGKILL before each write of the controller, one after the other: whatever was half done, the next one brings it to
 //! the same end, with no second grant and nothing left over.
 
+use std::fmt::Debug;
+
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
-use oz_shared::Request as _;
+use kube::{Resource as _, ResourceExt as _};
 use oz_shared::conditions::APPROVED;
 use oz_shared::names::GRANT_LABEL;
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::{Grant, Request as _};
 use serde_json::json;
 use support::{Call, eventually};
 use tokio::sync::Mutex;
 
 use crate::controller::{Controller, Controllers, alone};
-use crate::lending::{grant_path, word};
+use crate::lending::{Asked, grant_path, word};
 use crate::lives;
 use crate::witness::{Seen, Witness};
 use crate::world::{LIMIT, World};
@@ -22,11 +23,14 @@ const MOST_WRITES: u32 = 60;
 
 /// What a request goes through until the controller has nothing more to do with it.
 pub(crate) trait Life {
+    /// The kind of request.
+    type Asked: Asked + Debug;
+
     /// Makes what is lent, and the template [`lives::LENT`].
     async fn prepare(&self, world: &World);
 
     /// Makes it happen, step by step, while `watch` keeps a controller alive.
-    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest;
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> Self::Asked;
 
     /// How many pods are made for it.
     fn pods(&self) -> usize {
@@ -62,14 +66,14 @@ impl Kept<'_> {
     }
 
     /// Waits until the request is in this phase; any other final one is the wrong end.
-    pub(crate) async fn until_phase(&mut self, world: &World, name: &str, phase: &str) -> AccessRequest {
+    pub(crate) async fn until_phase<R: Asked>(&mut self, world: &World, name: &str, phase: &str) -> R {
         self.until(&format!("request {name} is {phase}"), async || {
-            let request = world.request(name).await?;
-            if request.status.is_some() && request.phase().as_str() == phase {
+            let request: R = world.asked(name).await?;
+            if request.status().is_some() && request.phase().as_str() == phase {
                 return Ok(request);
             }
-            assert!(!request.phase().is_final(), "{:?}", request.status);
-            Err(format!("{:?}", request.status))
+            assert!(!request.phase().is_final(), "{:?}", request.status());
+            Err(format!("{:?}", request.status()))
         })
         .await
     }
@@ -85,9 +89,9 @@ impl Kept<'_> {
     }
 
     /// Waits until nothing is left of what was lent.
-    async fn until_nothing_left(&mut self, world: &World, request: &AccessRequest) {
+    async fn until_nothing_left(&mut self, world: &World, request: &impl Asked) {
         let path = grant_path(request);
-        let grant = &request.status.as_ref().unwrap().grant;
+        let grant = &request.status().unwrap().grant;
         self.until(&format!("nothing is left of {grant}"), async || {
             let there = world.admin.call(Call::get(&path)).await.map_err(|e| format!("{e:#}"))?;
             let left = world.labelled(&format!("{GRANT_LABEL}={grant}")).await?;
@@ -124,7 +128,7 @@ async fn killed_at_every_write(subject: &str, life: &impl Life) {
     .await;
 }
 
-async fn one_life(world: &World, controllers: &Controllers, life: &impl Life, write: u32) -> bool {
+async fn one_life<L: Life>(world: &World, controllers: &Controllers, life: &L, write: u32) -> bool {
     let name = format!("r{write}");
     let grants = Witness::<Grant>::start(world.admin.client()).await;
     let pods = Witness::<Pod>::start(world.admin.client()).await;
@@ -132,8 +136,8 @@ async fn one_life(world: &World, controllers: &Controllers, life: &impl Life, wr
     let mut kept = Kept { controllers, now, killed: false };
     let request = life.live(world, &name, &mut kept).await;
     kept.until_nothing_left(world, &request).await;
-    let grant = request.status.unwrap().grant;
-    let uid = request.metadata.uid.unwrap();
+    let grant = request.status().unwrap().grant.clone();
+    let uid = request.meta().uid.clone().unwrap();
     eventually("the end of the grant was seen", LIMIT, || async {
         let gone = |s: &Seen<Grant>| matches!(s, Seen::Gone(g) if g.spec.request.uid == uid);
         if grants.seen().iter().any(gone) { Ok(()) } else { Err("not yet") }
@@ -146,8 +150,8 @@ async fn one_life(world: &World, controllers: &Controllers, life: &impl Life, wr
     let is_its = |pod: &Pod| pod.labels().get(GRANT_LABEL) == Some(&grant);
     let made = pods.seen().iter().filter(|s| matches!(s, Seen::Made(pod) if is_its(pod))).count();
     assert_eq!(made, life.pods(), "pods for {name}, killed before write {write}");
-    let end = world.request(&name).await.unwrap();
-    assert!(end.phase().is_final(), "{:?}", end.status);
+    let end: L::Asked = world.asked(&name).await.unwrap();
+    assert!(end.phase().is_final(), "{end:?}");
     kept.killed
 }
 
@@ -194,4 +198,14 @@ async fn in_a_roles_life() {
 #[tokio::test]
 async fn in_the_life_of_a_role_bound_by_name() {
     killed_at_every_write("by-name", &lives::RoleByName).await;
+}
+
+#[tokio::test]
+async fn in_a_namespaces_life() {
+    killed_at_every_write("space", &lives::Space).await;
+}
+
+#[tokio::test]
+async fn in_the_life_of_namespaces_that_are_kept_on() {
+    killed_at_every_write("kept-on", &lives::SpaceKeptOn).await;
 }

@@ -1,16 +1,36 @@
 //! Asking, deciding, ending, as people do it, and waiting for what the controller makes of it.
 
-use oz_shared::AccessRequest;
-use oz_shared::Request as _;
 use oz_shared::conditions;
 use oz_shared::names::GRANT_LABEL;
+use oz_shared::{AccessRequest, NamespaceRequest, Request};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use support::{Call, Identity, eventually};
 
 use crate::bodies;
 use crate::world::{LIMIT, World};
 
+/// A kind of request.
+pub(crate) trait Asked: Request + DeserializeOwned {
+    /// Its resource.
+    const PLURAL: &'static str;
+}
+
+impl Asked for AccessRequest {
+    const PLURAL: &'static str = "accessrequests";
+}
+
+impl Asked for NamespaceRequest {
+    const PLURAL: &'static str = "namespacerequests";
+}
+
 impl World {
+    /// A request of any kind as it is.
+    pub(crate) async fn asked<R: Asked>(&self, name: &str) -> Result<R, String> {
+        let body = self.look(&self.ns.oz(&format!("{}/{name}", R::PLURAL))).await?;
+        serde_json::from_value(body).map_err(|error| error.to_string())
+    }
+
     /// The path of a request.
     pub(crate) fn request_path(&self, name: &str) -> String {
         self.ns.oz(&format!("accessrequests/{name}"))
@@ -72,8 +92,7 @@ impl World {
 
     /// The request as it is.
     pub(crate) async fn request(&self, name: &str) -> Result<AccessRequest, String> {
-        let body = self.look(&self.request_path(name)).await?;
-        serde_json::from_value(body).map_err(|error| error.to_string())
+        self.asked(name).await
     }
 
     /// Waits until a request is in this phase.
@@ -141,6 +160,7 @@ impl World {
     pub(crate) async fn labelled(&self, selector: &str) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         for kind in [
+            "/api/v1/namespaces",
             "/api/v1/serviceaccounts",
             "/api/v1/pods",
             "/api/v1/secrets",
@@ -164,9 +184,9 @@ impl World {
 }
 
 /// The path of a request's Grant.
-pub(crate) fn grant_path(request: &AccessRequest) -> String {
-    let grant = &request.status.as_ref().unwrap().grant;
-    assert!(!grant.is_empty(), "no grant: {:?}", request.status);
+pub(crate) fn grant_path(request: &impl Request) -> String {
+    let grant = &request.status().unwrap().grant;
+    assert!(!grant.is_empty(), "no grant: {:?}", request.status());
     format!("/apis/ozaccess.io/v1alpha1/grants/{grant}")
 }
 

@@ -1,11 +1,12 @@
 //! The lives that a request can have, for those who watch over them.
 
-use oz_shared::AccessRequest;
+use oz_shared::{AccessRequest, NamespaceRequest};
 use serde_json::{Value, json};
 use support::eventually;
 
 use crate::killed::{Kept, Life};
 use crate::offers::{debug, lends, make, may_bind, may_debug, opted_in, role, shell_of};
+use crate::spaces::{Spaces, until_reads};
 use crate::world::{LIMIT, World};
 use crate::{bodies, session::Session};
 
@@ -44,6 +45,8 @@ pub(crate) struct Exec {
 }
 
 impl Life for Exec {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         world.pod("web-0", "web").await;
         world.template(LENT, json!({"approvals": self.approvals})).await;
@@ -63,6 +66,8 @@ impl Life for Exec {
 pub(crate) struct LeftToItsTime;
 
 impl Life for LeftToItsTime {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         Exec { approvals: 0 }.prepare(world).await;
     }
@@ -78,6 +83,8 @@ impl Life for LeftToItsTime {
 pub(crate) struct Copied;
 
 impl Life for Copied {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         make(world, "apps/v1", bodies::workload("Deployment", "api")).await;
         let copies = shell_of("Deployment", "api", &json!({}));
@@ -100,6 +107,8 @@ impl Life for Copied {
 pub(crate) struct CopyLeftToItsTime;
 
 impl Life for CopyLeftToItsTime {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         make(world, "apps/v1", bodies::workload("Deployment", "api")).await;
         world.template(LENT, shell_of("Deployment", "api", &json!({}))).await;
@@ -119,6 +128,8 @@ impl Life for CopyLeftToItsTime {
 pub(crate) struct Debugged;
 
 impl Life for Debugged {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         may_debug(world).await;
         world.template(LENT, debug(&json!({}))).await;
@@ -139,6 +150,8 @@ impl Life for Debugged {
 pub(crate) struct Evicted;
 
 impl Life for Evicted {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         may_debug(world).await;
         world.template(LENT, debug(&json!({"onEnd": "Evict"}))).await;
@@ -177,6 +190,8 @@ async fn attached_and_released(world: &World, name: &str, watch: &mut Kept<'_>) 
 pub(crate) struct Role;
 
 impl Life for Role {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         reading(world, &json!({})).await;
     }
@@ -195,6 +210,8 @@ impl Life for Role {
 pub(crate) struct RoleByName;
 
 impl Life for RoleByName {
+    type Asked = AccessRequest;
+
     async fn prepare(&self, world: &World) {
         opted_in(world).await;
         reading(world, &json!({"identity": "Requester"})).await;
@@ -203,7 +220,7 @@ impl Life for RoleByName {
     async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> AccessRequest {
         world.until_may(&world.alice, "list", "", READ, false).await.unwrap();
         ask(world, name, json!({})).await;
-        watch.until_phase(world, name, "Active").await;
+        let _: AccessRequest = watch.until_phase(world, name, "Active").await;
         world.until_may(&world.alice, "list", "", READ, true).await.unwrap();
         let request = released(world, name, watch).await;
         world.until_may(&world.alice, "list", "", READ, false).await.unwrap();
@@ -219,4 +236,59 @@ async fn reading(world: &World, more: &Value) {
     may_bind(world).await;
     role(world, "reading", json!({"apiGroups": [""], "resources": [READ], "verbs": ["list"]})).await;
     world.template(LENT, lends("Role", "reading", more)).await;
+}
+
+/// A namespace with what stands in it: asked, lent, used, released, gone.
+pub(crate) struct Space;
+
+impl Life for Space {
+    type Asked = NamespaceRequest;
+
+    async fn prepare(&self, world: &World) {
+        let resources = json!([{"kind": "ConfigMap", "name": "about", "data": {"where": "${NAMESPACE}"}}]);
+        Spaces::new(world, json!({"resources": resources, "maxLive": 3})).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> NamespaceRequest {
+        let spaces = Spaces::again(world).await;
+        let space = spaces.name(name);
+        spaces.ask(name, &[&space], json!({})).await;
+        let request: NamespaceRequest = watch.until_phase(world, name, "Active").await;
+        used(&spaces, &request, &space).await;
+        spaces.release(name).await;
+        watch.until_phase(world, name, "Released").await
+    }
+}
+
+/// Two namespaces that are taken over by another request before they go.
+pub(crate) struct SpaceKeptOn;
+
+impl Life for SpaceKeptOn {
+    type Asked = NamespaceRequest;
+
+    async fn prepare(&self, world: &World) {
+        Space.prepare(world).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> NamespaceRequest {
+        let spaces = Spaces::again(world).await;
+        let (a, b) = (spaces.name(&format!("{name}-a")), spaces.name(&format!("{name}-b")));
+        let before = format!("{name}-before");
+        spaces.ask(&before, &[&a, &b], json!({})).await;
+        let old: NamespaceRequest = watch.until_phase(world, &before, "Active").await;
+        let extends = json!({"name": before, "uid": old.metadata.uid});
+        spaces.ask(name, &[&a, &b], json!({"extends": extends})).await;
+        let new: NamespaceRequest = watch.until_phase(world, name, "Active").await;
+        let kept = |r: &NamespaceRequest| r.status.clone().unwrap().namespaces;
+        assert_eq!(kept(&new), kept(&old));
+        let _: NamespaceRequest = watch.until_phase(world, &before, "Released").await;
+        used(&spaces, &new, &b).await;
+        spaces.release(name).await;
+        watch.until_phase(world, name, "Released").await
+    }
+}
+
+async fn used(spaces: &Spaces<'_>, request: &NamespaceRequest, space: &str) {
+    let owner = spaces.enter(request).await;
+    until_reads(&owner, space, "configmaps/about", &[200]).await;
 }

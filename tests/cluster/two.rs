@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::ResourceExt as _;
 use oz_shared::Request as _;
 use oz_shared::names::GRANT_LABEL;
-use oz_shared::{AccessRequest, Grant, Phase};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest, Phase};
 use serde_json::json;
 use support::eventually;
 
 use crate::controller::alone;
 use crate::killed::Life;
 use crate::lives::{CopyLeftToItsTime, Exec, LENT};
+use crate::spaces::Spaces;
 use crate::witness::{Seen, Witness};
 use crate::world::LIMIT;
 
@@ -27,8 +28,38 @@ async fn controllers_make_each_copy_once() {
     once("two-copies", 10, &CopyLeftToItsTime).await;
 }
 
+/// Neither knows what the other has given away: the places do.
+#[tokio::test]
+async fn controllers_give_nobody_more_than_he_may_have() {
+    alone("two-crowds", async |world, controllers| {
+        let spaces = &Spaces::new(world, json!({"maxLive": 5})).await;
+        let (one, other) = (controllers.start(), controllers.start());
+        one.until_ready().await;
+        other.until_ready().await;
+        let namespaces = Witness::<Namespace>::start(world.admin.client()).await;
+        let name = |n: usize| spaces.name(&format!("n{n}"));
+        let ask = |n: usize| async move { spaces.ask(&format!("r{n}"), &[&name(n)], json!({})).await };
+        join_all((0..40).map(ask)).await;
+        let settled =
+            |r: &NamespaceRequest| r.status.is_some() && ["Active", "Failed"].contains(&r.phase().as_str());
+        let of = |n: usize| async move { spaces.until(&format!("r{n}"), "is settled", settled).await };
+        let all = join_all((0..40).map(of)).await;
+        let active: Vec<&NamespaceRequest> = all.iter().filter(|r| r.phase() == Phase::Active).collect();
+        assert_eq!(active.len(), 5);
+        let class = |n: &Namespace| n.labels().get("ozaccess.io/class") == Some(&spaces.class);
+        let made = namespaces.seen().iter().filter(|s| matches!(s, Seen::Made(n) if class(n))).count();
+        assert_eq!(made, 5, "no namespace was made that had no place");
+        for request in active {
+            spaces.release(&request.name_any()).await;
+            let ended = spaces.until_ended(&request.name_any(), "Released", "Released").await;
+            spaces.until_nothing_left(&ended).await;
+        }
+    })
+    .await;
+}
+
 /// So many requests for what a life is lent by.
-async fn once(subject: &str, count: usize, life: &impl Life) {
+async fn once(subject: &str, count: usize, life: &impl Life<Asked = AccessRequest>) {
     alone(subject, async |world, controllers| {
         life.prepare(world).await;
         let (one, other) = (controllers.start(), controllers.start());

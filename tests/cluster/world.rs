@@ -193,7 +193,10 @@ impl World {
 fn cleaner(lab: &Lab) -> Result<Child> {
     let label = format!("{RUN_LABEL}={}", run());
     let delete = |kinds: &'static str| ["delete", kinds, "-l", &label, "--wait=false", "-o", "name"];
-    let all = kubectl(lab, &delete("namespaces,clusterrolebindings,clusterroles,persistentvolumes"));
+    let all = kubectl(
+        lab,
+        &delete("namespaces,clusterrolebindings,clusterroles,persistentvolumes,namespaceclasses.ozaccess.io"),
+    );
     // These kinds are not served everywhere.
     also_kubectl(all, lab, &delete(support::filling::KINDS)).arm().context("failed to prepare the cleaning")
 }

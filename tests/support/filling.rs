@@ -12,10 +12,22 @@ const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 /// The kinds that carry the run's label afterwards, as kubectl names them.
 pub const KINDS: &str = "mutatingadmissionpolicies,mutatingadmissionpolicybindings";
 
+/// Whether the API server serves such policies. Where it does not, what takes one is said not to be shown.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn is_served(admin: &Identity) -> Result<bool> {
+    let served = admin.call(Call::get(format!("{GROUP}/mutatingadmissionpolicies"))).await?.code != 404;
+    if !served {
+        println!("not shown: this API server serves no MutatingAdmissionPolicies (v1, from 1.36 on)");
+    }
+    Ok(served)
+}
+
 /// Puts it there under a name of the namespace's own. It takes a moment to be in force.
 ///
 /// # Errors
-/// When the API server refuses it, or serves no such policies.
+/// When the API server refuses it.
 pub async fn fill_in(admin: &Identity, ns: &Namespace) -> Result<()> {
     let meta = json!({"metadata": {"name": ns.name, "labels": {RUN_LABEL: run()}}});
     for document in serde_yaml::Deserializer::from_str(MANIFEST) {

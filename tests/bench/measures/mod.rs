@@ -6,6 +6,7 @@ mod copies;
 mod crowd;
 mod floor;
 mod loans;
+mod namespaces;
 mod scale;
 
 use std::future::Future;
@@ -52,13 +53,17 @@ pub(crate) enum Measure {
     CopyPrompt,
     /// Many copies at once.
     Copies,
+    /// A namespace, and the same by a bare client: from asking to a first request with the token.
+    Namespace,
+    /// Many namespaces at once.
+    Namespaces,
     /// The controller's calls for one grant, and for one of a copy.
     Calls,
 }
 
 impl Measure {
     /// Those that need the cluster.
-    pub(crate) const ON_CLUSTER: [Measure; 13] = [
+    pub(crate) const ON_CLUSTER: [Measure; 15] = [
         Self::Idle,
         Self::Memory,
         Self::Floor,
@@ -71,6 +76,8 @@ impl Measure {
         Self::Copy,
         Self::CopyPrompt,
         Self::Copies,
+        Self::Namespace,
+        Self::Namespaces,
         Self::Calls,
     ];
 }
@@ -125,6 +132,14 @@ pub(crate) async fn all(args: &Args, world: &World, report: &mut Report) {
     .await;
     step("copies", wants(Measure::Copies), world, report, async |report| {
         copies::at_once(world, args.rounds, report).await
+    })
+    .await;
+    step("namespace", wants(Measure::Namespace), world, report, async |report| {
+        namespaces::usable(world, n, report).await
+    })
+    .await;
+    step("namespaces", wants(Measure::Namespaces), world, report, async |report| {
+        namespaces::at_once(world, args, report).await
     })
     .await;
     step("calls", wants(Measure::Calls), world, report, async |report| calls::take(world, n, report).await)

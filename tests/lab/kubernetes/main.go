@@ -1,5 +1,5 @@
 // Kubernetes in one binary, for the lab: it is whichever component its own name (or its first argument) says.
-// Versions are those of go.mod; the lab links the version numbers in.
+// Versions are those of go.mod, or of the .mod file that the lab builds with; the lab links the version numbers in.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
 	etcd "go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -39,7 +40,7 @@ func main() {
 		// No option here: a nil one panics.
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kubelet":
-		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
+		os.Exit(cli.Run(newKubeletCommand(kubelet.NewKubeletCommand)))
 	case "kube-proxy":
 		os.Exit(cli.Run(proxy.NewProxyCommand()))
 	case "kubectl":
@@ -50,5 +51,17 @@ func main() {
 	default:
 		fmt.Fprintf(os.Stderr, "%q is no component of Kubernetes\n", name)
 		os.Exit(2)
+	}
+}
+
+// The kubelet of 1.30 takes no context.
+func newKubeletCommand(of any) *cobra.Command {
+	switch of := of.(type) {
+	case func(context.Context) *cobra.Command:
+		return of(context.Background())
+	case func() *cobra.Command:
+		return of()
+	default:
+		panic(fmt.Sprintf("%T makes no kubelet", of))
 	}
 }

@@ -15,8 +15,35 @@ use crate::files;
 use crate::lab::{Lab, lock};
 use crate::run::{command, say};
 
-/// The version of Kubernetes, as in go.mod.
-pub(crate) const VERSION: &str = "v1.36.3";
+/// Which Kubernetes.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(crate) enum Version {
+    /// What everything is tried on.
+    #[default]
+    #[value(name = "1.36")]
+    V1_36,
+    /// The oldest that Oz works on.
+    #[value(name = "1.30")]
+    V1_30,
+}
+
+impl Version {
+    /// Its release, as in the file of its modules.
+    fn release(self) -> &'static str {
+        match self {
+            Version::V1_36 => "v1.36.3",
+            Version::V1_30 => "v1.30.14",
+        }
+    }
+
+    /// The file of its modules, beside which lies that of their sums.
+    fn modules(self) -> &'static str {
+        match self {
+            Version::V1_36 => "go.mod",
+            Version::V1_30 => "1.30.mod",
+        }
+    }
+}
 
 /// Linked into both, or the scheduler refuses to start and kubectl calls itself v0.0.0.
 const VERSION_PACKAGES: [&str; 2] = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
@@ -31,11 +58,11 @@ const LAST_WORDS: usize = 15;
 /// Where the binary is, or will be.
 pub(crate) fn binary(lab: &Lab) -> Result<PathBuf> {
     let mut hash = Sha256::new();
-    for file in ["go.sum", "go.mod", "main.go"] {
-        let path = sources(lab).join(file);
+    let modules = sources(lab).join(lab.version.modules());
+    for path in [modules.with_extension("sum"), modules, sources(lab).join("main.go")] {
         hash.update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
     }
-    hash.update(link_flags());
+    hash.update(link_flags(lab.version));
     let key = format!("{:x}", hash.finalize());
     Ok(lab.cache.join(format!("kubernetes-{}", &key[..16])).join("kc"))
 }
@@ -53,8 +80,8 @@ pub(crate) fn ensure(lab: &Lab) -> Result<PathBuf> {
     }
     files::folder(folder)?;
     say(&format!(
-        "building Kubernetes {VERSION} from Go modules, once on this machine: about 7 minutes on two cores, 6 GB of build \
-         cache"
+        "building Kubernetes {} from Go modules, once on this machine: about 7 minutes on two cores, 6 GB of build cache",
+        lab.version.release()
     ));
     let started = Instant::now();
     let new = folder.join("kc.new");
@@ -68,10 +95,11 @@ fn sources(lab: &Lab) -> PathBuf {
     lab.workspace.join("tests/lab/kubernetes")
 }
 
-fn link_flags() -> String {
-    let minor = VERSION.split('.').nth(1).unwrap_or_default();
+fn link_flags(version: Version) -> String {
+    let release = version.release();
+    let minor = release.split('.').nth(1).unwrap_or_default();
     let facts = [
-        ("gitVersion", VERSION),
+        ("gitVersion", release),
         ("gitMajor", "1"),
         ("gitMinor", minor),
         ("gitTreeState", "clean"),
@@ -88,8 +116,12 @@ fn link_flags() -> String {
 
 fn build(lab: &Lab, to: &Path) -> Result<()> {
     // -v names each package as it is compiled.
-    let mut go = command(["go", "build", "-v", "-trimpath", "-ldflags", &link_flags(), "-o"]);
-    go.arg(to).arg(".").current_dir(sources(lab)).env("CGO_ENABLED", "0");
+    let mut go = command(["go", "build", "-v", "-trimpath", "-modfile", lab.version.modules()]);
+    go.args(["-ldflags", &link_flags(lab.version), "-o"])
+        .arg(to)
+        .arg(".")
+        .current_dir(sources(lab))
+        .env("CGO_ENABLED", "0");
     let mut go =
         go.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("failed to start go build")?;
     let progress = Progress::new();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::files;
+use crate::kubernetes::Version;
 use crate::requirements::Unmet;
 
 /// Long enough for a word or two, short enough for names derived from it.
@@ -29,6 +30,8 @@ pub(crate) struct Lab {
     pub(crate) workspace: PathBuf,
     /// A cluster that was there before: the lab neither starts nor stops it.
     pub(crate) given: Option<PathBuf>,
+    /// The Kubernetes that `up` builds and starts.
+    pub(crate) version: Version,
 }
 
 impl Lab {
@@ -56,7 +59,7 @@ impl Lab {
         let dir = state.join(if given.is_some() { format!("{name}@given") } else { name.to_owned() });
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let workspace = workspace.canonicalize().context("this checkout is no longer where it was built")?;
-        Ok(Lab { name: name.to_owned(), dir, cache, workspace, given })
+        Ok(Lab { name: name.to_owned(), dir, cache, workspace, given, version: Version::default() })
     }
 
     /// The folder of all clusters.

@@ -186,12 +186,17 @@ async fn take_over(
     let Some(namespace) = recorded else {
         return Ok(Lent::Taken(format!("the request that {name} was lent to is over")));
     };
-    match write::relabel(&context.client, &namespace, &terms.extends, &grant.name_any()).await {
-        Ok(()) => Ok(Lent::There(namespace)),
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let own = grant.name_any();
+    match write::hand_on(&api, name, Some(&namespace.uid), (&terms.extends, &own), None).await {
+        // Its end had begun before.
+        Ok(taken) if taken.metadata.deletion_timestamp.is_some() => {
+            Ok(Lent::Taken(format!("namespace {name} is being deleted")))
+        }
+        Ok(_) => Ok(Lent::There(namespace)),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {
-            let api: Api<Namespace> = Api::all(context.client.clone());
             let there = api.get_metadata_opt(name).await.doing("look whose the namespace is")?;
-            match there.filter(|n| n.labels().get(GRANT_LABEL) == Some(&grant.name_any())) {
+            match there.filter(|n| n.labels().get(GRANT_LABEL) == Some(&own)) {
                 Some(found) => self::there(&found, context).await,
                 None => Ok(Lent::Taken(format!("{name} is not there any more, or not lent any more"))),
             }
@@ -205,44 +210,35 @@ async fn take_over(
 async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<bool, Error> {
     let (holder, class) = (&grant.spec.holder, &grant.spec.terms.template.pin.uid);
     let most = usize::try_from(terms.max_live).unwrap_or(0);
-    let own = grant.name_any();
-    let mut missing = terms.names.len().saturating_sub(context.children.places(&own).len());
-    // The lowest places are taken most likely: begin where the others end.
-    let taken = context.children.places_like(&place_name(class, &holder.username, &holder.uid, 0));
-    for n in (0..most).map(|n| (n + taken) % most) {
-        if missing == 0 {
-            break;
-        }
-        let name = place_name(class, &holder.username, &holder.uid, n);
+    let mut missing = terms.names.len().saturating_sub(context.children.places(&grant.name_any()).len());
+    while missing > 0 {
+        let all = (0..most).map(|n| place_name(class, &holder.username, &holder.uid, n));
+        let free = all.filter(|name| !context.children.is_place_taken(name));
+        let Some(name) = context.claims.claim(free) else { return Ok(false) };
         let place = children::place(grant, &name);
         let api = place.kind.api(&context.client, &place.namespace);
-        let object =
-            serde_json::from_value(place.body).map_err(kube::Error::SerdeError).doing("claim a place")?;
-        match write::create(&api, &object).await {
+        let object = serde_json::from_value(place.body).map_err(kube::Error::SerdeError);
+        match write::create(&api, &object.doing("claim a place")?).await {
             Ok(_) => missing -= 1,
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                // Claimed before a restart, in the moment since it was looked for?
-                let there = api.get_opt(&name).await.doing("look whose the place is")?;
-                let ours = there.is_some_and(|p| {
-                    p.owner_references().iter().any(|o| Some(&o.uid) == grant.metadata.uid.as_ref())
-                });
-                missing -= usize::from(ours && !context.children.places(&own).contains(&name));
-            }
+            // Another replica was first.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(error).doing("claim a place"),
         }
     }
-    Ok(missing == 0)
+    Ok(true)
 }
 
 /// The places of the grant that is extended become this one's.
 async fn take_places_over(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<(), Error> {
-    let places = context.children.places(&terms.extends);
-    let api = Kind::Role.api(&context.client, SESSIONS_NAMESPACE);
-    let take = places.iter().map(|name| {
-        let (api, place) = (api.clone(), children::place(grant, name));
-        async move { write::apply(&api, &place.name, &place.body).await.map(drop) }
-    });
-    try_join_all(take).await.map(drop).doing("take a place over")
+    let (api, owner) = (Kind::Role.api(&context.client, SESSIONS_NAMESPACE), children::owner(grant));
+    let (from, to) = (&terms.extends, &grant.name_any());
+    let places = context.children.places(from);
+    let take = places.iter().map(|name| write::hand_on(&api, name, None, (from, to), Some(&owner)));
+    match try_join_all(take).await {
+        // Taken over, or gone, in the moment since they were looked for.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 422) => Ok(()),
+        taken => taken.map(drop).doing("take a place over"),
+    }
 }
 
 /// Is this the name of a place?
@@ -288,6 +284,11 @@ pub(super) async fn delete(
     namespaces: &[NamespaceRef],
     context: &Context,
 ) -> Result<(), Error> {
+    if namespaces.is_empty()
+        || !context.lends_namespaces().await.doing("look whether namespaces are still lent")?
+    {
+        return Ok(());
+    }
     let own = grant.name_any();
     try_join_all(namespaces.iter().map(|n| write::delete_namespace(&context.client, n, &own)))
         .await

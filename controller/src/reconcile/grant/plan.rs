@@ -263,11 +263,11 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
-    // Places are kept as long as the grant is, and go with it.
-    let parts = seen.children.iter().filter(|c| !namespaces::is_place(&c.name));
-    let revoke: Vec<Found> = parts.filter(|c| !c.is_harmless()).cloned().collect();
     let remove: Vec<NamespaceRef> = namespaces::to_delete(&seen.namespaces).cloned().collect();
     let going = namespaces::going(&seen.namespaces);
+    // Places are kept for as long as the namespaces are there.
+    let parts = seen.children.iter().filter(|c| going.is_empty() || !namespaces::is_place(&c.name));
+    let revoke: Vec<Found> = parts.filter(|c| !c.is_harmless()).cloned().collect();
     let message = Vec::from_iter([&end.message].into_iter().chain(&going).map(String::as_str)).join("; ");
     let mut status = grant.status.clone().unwrap_or_default();
     let generation = grant.metadata.generation;
@@ -373,8 +373,7 @@ fn told(grant: &Grant, seen: &Observed, end: &End, stays: &[PodRef]) -> String {
 /// It has ended: it stays until its request has taken note. What turns up late goes too; but what cannot be taken away
 /// here goes with the grant, by the garbage collector. What is going already was emptied before.
 fn after(seen: &Observed) -> Plan {
-    let parts = seen.children.iter().filter(|c| !namespaces::is_place(&c.name));
-    let late: Vec<Found> = parts.filter(|c| !c.terminating).cloned().collect();
+    let late: Vec<Found> = seen.children.iter().filter(|c| !c.terminating).cloned().collect();
     let lends = late.iter().any(|c| c.kind == Kind::ServiceAccount);
     let noted = matches!(seen.request, RequestFacts::Gone | RequestFacts::Final);
     if lends {

@@ -3,9 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use oz_shared::Grant;
 use oz_shared::conditions::{self, ENDED, READY};
+use oz_shared::request::NamespaceRef;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::container::Order;
+use super::namespaces::Lent;
 use super::observe::{Observed, RequestFacts};
 use super::plan::{Plan, plan};
 use crate::children::{self, Found, Kind};
@@ -162,6 +165,103 @@ fn is_forgotten_when_its_request_knows() {
     let late = Observed { children: found(&done), ..seen(RequestFacts::Final) };
     let plan = plan(&done, &late, at(601));
     assert_eq!((plan.forget, plan.revoke.len()), (false, 5));
+}
+
+fn space(name: &str) -> NamespaceRef {
+    NamespaceRef { name: name.into(), uid: format!("n-{name}") }
+}
+
+/// A grant of the namespaces `a` and `b`, by a session of its own and to bob by name.
+fn spaces() -> Grant {
+    let mut lent = grant("Leave");
+    lent.spec.access.clear();
+    lent.spec.pods.clear();
+    lent.spec.account = "oz-n-u1-x1767270600".into();
+    lent.spec.namespaces = serde_json::from_value(json!({
+        "names": ["a", "b"], "role": "edit", "maxLive": 5,
+        "owners": [{"kind": "User", "name": "bob"}],
+        "resources": [{"kind": "ConfigMap", "name": "about", "data": {"who": "${REQUESTER}", "where": "in ${NAMESPACE}"}}],
+    }))
+    .unwrap();
+    lent
+}
+
+fn lending(lent: Vec<Lent>, children: Vec<Found>) -> Observed {
+    Observed { namespaces: lent, ..standing(children) }
+}
+
+fn both() -> Vec<Lent> {
+    ["a", "b"].map(|name| Lent::There(space(name))).to_vec()
+}
+
+fn made() -> (Grant, Vec<Found>) {
+    let mut lent = spaces();
+    let missing = ["a", "b"].map(|name| Lent::Missing(name.into())).to_vec();
+    let first = plan(&lent, &lending(missing, vec![]), at(0));
+    assert_eq!(
+        (first.order, first.make.len()),
+        (Some(Order::Namespaces), 3),
+        "the session is made beside them"
+    );
+    let session: Vec<Found> = first.make.iter().map(|c| Found::made(c, &lent)).collect();
+    let second = plan(&lent, &lending(both(), session.clone()), at(0));
+    let furnished: Vec<_> =
+        second.furnish.iter().map(|c| (c.namespace.as_str(), c.body["data"].clone())).collect();
+    let about = |name: &str| json!({"who": "alice", "where": format!("in {name}")});
+    assert_eq!(furnished, [("a", about("a")), ("b", about("b"))]);
+    assert!(
+        second
+            .make
+            .iter()
+            .all(|c| c.kind == Kind::RoleBinding && c.body["subjects"].as_array().unwrap().len() == 2)
+    );
+    assert_eq!(second.make.len(), 2);
+    let mut parts = session;
+    parts.extend(second.make.iter().map(|c| Found::made(c, &lent)));
+    lent.status = second.status;
+    assert_eq!(lent.status.as_ref().unwrap().namespaces, [space("a"), space("b")]);
+    (lent, parts)
+}
+
+#[test]
+fn namespaces_are_made_before_anyone_owns_them_and_deleted_when_nobody_does() {
+    let (mut lent, parts) = made();
+    let on = plan(&lent, &lending(both(), parts.clone()), at(1));
+    assert_eq!(on, Plan { wake: Some(at(600)), ..Plan::default() });
+    let place = Found { name: "oz-place-x-0".into(), kind: Kind::Role, ..parts[0].clone() };
+    let all: Vec<Found> = parts.iter().cloned().chain([place.clone()]).collect();
+    let first = plan(&lent, &Observed { complete: false, ..lending(both(), all) }, at(600));
+    assert_eq!((first.revoke.len(), first.remove.len()), (5, 2), "its place is kept");
+    let going = vec![Lent::Going(space("a"), "held by x".into()), Lent::Gone];
+    let waits = plan(&lent, &Observed { complete: false, ..lending(going, vec![place.clone()]) }, at(601));
+    assert_eq!((waits.revoke.len(), waits.tidy.len(), ended(&waits)), (0, 0, None));
+    let said = conditions::get(&waits.status.as_ref().unwrap().conditions, READY).unwrap().message.clone();
+    assert!(said.contains("held by x"), "{said}");
+    lent.status = waits.status;
+    let gone = plan(&lent, &lending(vec![Lent::Gone, Lent::Gone], vec![place]), at(9999));
+    assert_eq!((ended(&gone).unwrap().0.as_str(), gone.tidy.len()), ("Expired", 1), "and then goes");
+}
+
+#[test]
+fn namespaces_end_it_for_each_reason() {
+    let (lent, parts) = made();
+    let why = |lent: &Grant, namespaces: Vec<Lent>| {
+        let seen = lending(namespaces, vec![]);
+        ended(&plan(lent, &seen, at(1))).map(|(reason, _)| reason)
+    };
+    let reason = |namespaces| why(&lent, namespaces);
+    assert_eq!(reason(vec![Lent::Gone, Lent::Gone]).as_deref(), Some("NamespaceGone"));
+    assert_eq!(reason(vec![Lent::Gone, Lent::HandedOn]).as_deref(), Some("Extended"));
+    // What is left of them goes on.
+    let left = vec![Lent::Gone, Lent::There(space("b"))];
+    let parts: Vec<Found> = parts.into_iter().filter(|p| p.namespace != "a").collect();
+    assert_eq!(ended(&plan(&lent, &lending(left, parts), at(1))), None);
+    let fresh = spaces();
+    assert_eq!(why(&fresh, vec![Lent::NoPlace]).as_deref(), Some("TooMany"));
+    // The one that was made goes again.
+    let taken = vec![Lent::There(space("a")), Lent::Taken("it is there".into())];
+    let plan = plan(&fresh, &lending(taken, vec![]), at(1));
+    assert_eq!((plan.remove, plan.make.len(), plan.order), (vec![space("a")], 0, None));
 }
 
 fn worlds() -> impl Strategy<Value = (Grant, Observed, Timestamp)> {

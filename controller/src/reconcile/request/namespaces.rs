@@ -325,3 +325,47 @@ fn words(request: &NamespaceRequest, class: &NamespaceClass, terms: &NamespaceTe
     );
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(pattern: &str, prefix: &str, name: &str) -> bool {
+        let class: NamespaceClass = serde_json::from_value(json!({
+            "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass", "metadata": {"name": "ci"},
+            "spec": {"names": {"pattern": pattern, "prefix": prefix}, "role": "edit", "ttl": {"default": "1h", "max": "1h"}},
+        }))
+        .unwrap();
+        let request: NamespaceRequest = serde_json::from_value(json!({
+            "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": "r"},
+            "spec": {"class": "ci", "namespaces": [name], "requester": {"username": "system:serviceaccount:ci:builder"}},
+        }))
+        .unwrap();
+        names_offered(&request, &class).is_ok()
+    }
+
+    #[test]
+    fn a_pattern_is_for_the_whole_name() {
+        assert!(offered("ci-[a-z]+", "None", "ci-x"));
+        assert!(!offered("ci-[a-z]+", "None", "my-ci-x"));
+        assert!(!offered("ci-[a-z]+", "None", "ci-x-1"));
+        assert!(
+            offered("a|b", "None", "b") && !offered("a|b", "None", "ab") && !offered("a|b", "None", "bc")
+        );
+        // What is none, or escapes the whole, offers nothing.
+        for bad in ["[", "a)|(b", "(?=a)"] {
+            assert!(!offered(bad, "None", "a"), "{bad}");
+        }
+        assert!(offered(".*", "Requester", "ci-builder-1") && !offered(".*", "Requester", "ci-other-1"));
+    }
+
+    #[test]
+    fn accounts_are_bound_as_what_they_are() {
+        let account = subject("system:serviceaccount:ci:builder");
+        assert_eq!(
+            (account.kind, account.namespace.as_str(), account.name.as_str()),
+            (SubjectKind::ServiceAccount, "ci", "builder")
+        );
+        assert_eq!(subject("alice").kind, SubjectKind::User);
+    }
+}

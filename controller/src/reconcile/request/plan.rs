@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use oz_shared::conditions::{self, ACCEPTED, APPROVED, ENDED, READY, whole_second};
-use oz_shared::request::Verdict;
+use oz_shared::request::{TemplatePin, Verdict};
 use oz_shared::{Grant, Phase, Policy as _, RequestStatus, duration, plain};
 
 use super::kind::{Kind, NoOffer, Offer, Times};
 use super::observe::{Deciding, Observed};
-use super::terms::{approvals, bounds, grant};
+use super::terms::{approvals, bounds, grant, pin};
 use crate::gate;
 use crate::reconcile::grant::{STARTING, told};
 use crate::reconcile::later;
@@ -35,8 +35,13 @@ pub(crate) struct Plan {
     pub(crate) wake: Option<Timestamp>,
 }
 
-/// What would be lent: in words, and its digest.
-type Offered = (Vec<String>, String);
+/// What would be lent: in words, its digest, and by which state of the policy.
+#[derive(Default)]
+struct Offered {
+    words: Vec<String>,
+    digest: String,
+    by: Option<TemplatePin>,
+}
 
 /// How a request ends, or why it waits.
 enum Outcome {
@@ -112,6 +117,7 @@ fn following<K: Kind>(request: &K, grant: &Grant, now: Timestamp) -> RequestStat
     status.expires_at = Some(Time(grant.deadline()));
     status.offered.clear();
     status.offer_digest.clear();
+    status.offered_by = None;
     status.granted.clone_from(&spec.granted);
     status.grant = grant.name_any();
     status.account.clone_from(&spec.account);
@@ -161,7 +167,7 @@ fn undecided<K: Kind>(request: &K, seen: &Observed<K>, now: Timestamp) -> Plan {
         Outcome::Waits { reason, message, offered, wake } => {
             let mut status = request.status().cloned().unwrap_or_default();
             status.phase = Some(Phase::Pending);
-            (status.offered, status.offer_digest) = offered;
+            Offered { words: status.offered, digest: status.offer_digest, by: status.offered_by } = offered;
             let generation = request.meta().generation;
             conditions::set(&mut status.conditions, ACCEPTED, true, "Accepted", "", generation, now);
             conditions::set(&mut status.conditions, APPROVED, false, reason, &message, generation, now);
@@ -284,7 +290,12 @@ fn decide<K: Kind>(request: &K, deciding: Option<&Deciding<K>>, now: Timestamp) 
         }
         _ => {}
     }
-    let offered = offer.as_ref().map(|o| (o.words.clone(), o.digest.clone())).unwrap_or_default();
+    let offered = offer.as_ref().map(|o| Offered {
+        words: o.words.clone(),
+        digest: o.digest.clone(),
+        by: Some(pin(policy)),
+    });
+    let offered = offered.unwrap_or_default();
     let approved_by = match approvals(request, policy) {
         Ok(names) => names,
         Err(stale) => {
@@ -292,7 +303,8 @@ fn decide<K: Kind>(request: &K, deciding: Option<&Deciding<K>>, now: Timestamp) 
             return failed("TemplateChanged", message);
         }
     };
-    let yes = request.decisions().iter().find(|d| d.decision == Verdict::Approve && d.offer != offered.1);
+    let yes =
+        request.decisions().iter().find(|d| d.decision == Verdict::Approve && d.offer != offered.digest);
     if let (Ok(_), Some(stale)) = (&offer, yes) {
         let message = format!(
             "what {} offers has changed since {} approved, or the approval does not say to what: ask again",

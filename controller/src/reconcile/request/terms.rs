@@ -62,7 +62,7 @@ pub(super) fn approvals<'a, K: Kind>(
     Ok(by)
 }
 
-fn pin(policy: &impl Policy) -> TemplatePin {
+pub(super) fn pin(policy: &impl Policy) -> TemplatePin {
     let meta = policy.meta();
     TemplatePin { uid: meta.uid.clone().unwrap_or_default(), generation: meta.generation.unwrap_or_default() }
 }

@@ -14,6 +14,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::up::Oz;
+use crate::kubernetes::Version;
 use crate::lab::Lab;
 
 /// A real Kubernetes on this machine with Oz in it.
@@ -27,6 +28,17 @@ pub(crate) struct Cli {
     /// Which cluster. Several run side by side without meeting.
     #[arg(long, global = true, env = "OZ_LAB_NAME", default_value = "oz", value_name = "NAME")]
     name: String,
+
+    /// Which Kubernetes `up` starts, and with it `test`, `bench` and `demo`. A cluster of another one is made anew.
+    #[arg(
+        long,
+        global = true,
+        env = "OZ_LAB_KUBERNETES",
+        value_enum,
+        default_value_t,
+        value_name = "VERSION"
+    )]
+    kubernetes: Version,
 
     #[command(subcommand)]
     command: Command,
@@ -55,7 +67,7 @@ struct KubectlArgs {
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let given = std::env::var_os("OZ_LAB_KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let lab = Lab::new(&cli.name, given)?;
+    let lab = Lab { version: cli.kubernetes, ..Lab::new(&cli.name, given)? };
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
         Command::Up(args) => up::run(&lab, &args).map(done),
