@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use kube::ResourceExt as _;
+use kube::api::PostParams;
 use oz_shared::Policy as _;
 use oz_shared::request::Requester;
 
@@ -87,6 +89,36 @@ impl<R: Asked> Asking<'_, R> {
         match waited {
             Ok(request) => Ok(request),
             Err(failure) => Err(self.broken_off(&named, failure).await),
+        }
+    }
+
+    /// The same under exactly its own name; none where that is taken. What was not made here is not withdrawn.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn ask_named(&self, request: R) -> Result<Option<R>, Error> {
+        let mut interrupts = Interrupts::new()?;
+        let mut made = String::new();
+        let waited = {
+            let work = async {
+                let name = request.name_any();
+                let api = self.cluster.asked::<R>(Some(&self.cluster.namespace));
+                let (doing, with) = (format!("create request {name}"), PostParams::default());
+                let created = match self.cluster.call(&doing, api.create(&with, &request)).await {
+                    Err(fault) if fault.code() == Some(409) => return Ok(None),
+                    answer => answer.map_err(Failure::Unasked)?,
+                };
+                made = name;
+                self.wait(created).await.map(Some).map_err(Failure::Unmet)
+            };
+            tokio::select! {
+                done = work => done,
+                interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
+            }
+        };
+        match waited {
+            Ok(request) => Ok(request),
+            Err(failure) => Err(self.broken_off(&made, failure).await),
         }
     }
 

@@ -217,9 +217,8 @@ fn rbac_sentence(message: &str) -> Option<(String, &'static str)> {
     };
     let role = match resource {
         "grants" => "the ClusterRole oz-auditor",
-        "accessrequests" | "accesstemplates" | "namespacerequests" => {
-            "the ClusterRole oz-requester or oz-approver"
-        }
+        "namespacerequests" => "the ClusterRole oz-namespace-requester or oz-namespace-approver",
+        "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester or oz-approver",
         "namespaceclasses" => "the ClusterRole oz-classes",
         _ => "that right",
     };

@@ -226,8 +226,14 @@ pub(super) async fn terms<R: Described>(
 ) -> TermsShown {
     let mut page = Page::default();
     let Some(policy) = policy else {
-        page.field("Terms", &format!("the {} cannot be read, or is gone", R::UNDER));
-        return TermsShown { page, pin: None };
+        page.field("Terms", &format!("you may not read the {}, or it is gone", R::UNDER));
+        // What is offered is told by the request as well, and by what.
+        let status = request.status().cloned().unwrap_or_default();
+        if !status.offered.is_empty() && status.granted.is_empty() {
+            page.heading("Would be granted");
+            page.lines(status.offered);
+        }
+        return TermsShown { page, pin: status.offered_by };
     };
     let pin = TemplatePin {
         uid: policy.uid().unwrap_or_default(),

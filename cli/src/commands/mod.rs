@@ -29,6 +29,7 @@ mod version;
 use std::ffi::OsString;
 
 pub(crate) use self::completion::{answered as completion_answered, files as static_completions};
+pub(crate) use self::namespace_request::{asked as asked_namespaces, label, unnamed};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;

@@ -96,7 +96,7 @@ fn which(text: &str) -> Result<Which, String> {
 }
 
 /// A DNS label.
-fn label(text: &str) -> Result<String, String> {
+pub(crate) fn label(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let dashed = text.starts_with('-') || text.ends_with('-');
     match text.is_empty() || text.len() > 63 || dashed || !text.chars().all(fits) {

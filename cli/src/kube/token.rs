@@ -233,6 +233,22 @@ fn plugin<R: Asked>(way: &Way, request: &R, namespace: &str) -> Option<Credentia
     Some(Credential::Exec { command: program(), args, env })
 }
 
+/// The same for who acts by his pod's account, and goes on in that pod: no kubeconfig stands in the way there.
+pub(crate) fn plugin_in_pod<R: Asked>(cluster: &Cluster, request: &R) -> Option<Credential> {
+    if !cluster.way.in_pod {
+        return None;
+    }
+    let namespace = request.namespace()?;
+    let args = vec![
+        "token".to_owned(),
+        request.target(),
+        format!("--uid={}", request.uid()?),
+        format!("--namespace={namespace}"),
+    ];
+    let env = vec![("KUBECONFIG".to_owned(), "/dev/null".to_owned())];
+    Some(Credential::Exec { command: program(), args, env })
+}
+
 /// The program that runs, or its bare name where that is gone, as during an upgrade: kubectl then looks for it.
 fn program() -> String {
     let path = std::env::current_exe().ok().filter(|path| path.is_file());

@@ -74,8 +74,8 @@ pub(super) async fn enable(app: &App, cluster: &Cluster) -> Result<(), Error> {
     app.printer.say(
         "Nobody may ask for any yet. For a start: write a NamespaceClass (manifests/examples), and\n  \
          kubectl create namespace oz-requests\n  \
-         kubectl -n oz-requests create rolebinding oz-requesters --clusterrole oz-requester --group GROUP\n  \
-         kubectl -n oz-requests create rolebinding oz-approvers --clusterrole oz-approver --group GROUP",
+         kubectl -n oz-requests create rolebinding oz-requesters --clusterrole oz-namespace-requester --group GROUP\n  \
+         kubectl -n oz-requests create rolebinding oz-approvers --clusterrole oz-namespace-approver --group GROUP",
     );
     Ok(())
 }
