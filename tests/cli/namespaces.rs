@@ -55,7 +55,7 @@ async fn asked_for_used_and_given_back() {
 
         let bare = target.strip_prefix("nsreq/").unwrap();
         let said = alice.oz(&["release", bare]);
-        assert!(said.code == 2 && said.stderr().contains(&format!("of that name: {target}")), "{said}");
+        assert!(said.code == 2 && said.stderr.contains(&format!("of that name: {target}")), "{said}");
         assert_eq!(carol.oz(&["release", &target]).code, 3);
         alice.must(&["release", &target]);
         assert!(alice.contexts().is_empty());
@@ -91,9 +91,9 @@ async fn one_other_agrees() {
         assert_eq!(carol.oz(&["approve", &target, "-y"]).code, 3);
         // Bob may not read classes.
         let said = bob.oz(&["approve", &target, "-y"]);
-        assert!(said.code == 0 && said.stderr().contains(&name), "{said}");
+        assert!(said.code == 0 && said.stderr.contains(&name), "{said}");
         let said = waiting.end();
-        assert!(said.code == 0 && said.stderr().contains("bob approved"), "{said}");
+        assert!(said.code == 0 && said.stderr.contains("bob approved"), "{said}");
 
         let other = spaces.name("three");
         let mut waiting =
@@ -102,7 +102,7 @@ async fn one_other_agrees() {
         let target = bob.must(&["pending", "-o", "name"]);
         bob.must(&["deny", &target, "--reason", "not today"]);
         let said = waiting.end();
-        assert!(said.code == 4 && said.stderr().contains("bob denied the request: not today"), "{said}");
+        assert!(said.code == 4 && said.stderr.contains("bob denied the request: not today"), "{said}");
     })
     .await;
 }
@@ -117,7 +117,7 @@ async fn who_breaks_off_the_wait_withdraws() {
         waiting.until_says("to approve: oz approve nsreq/");
         waiting.signal("INT");
         let said = waiting.end();
-        assert!(said.code == 130 && said.stderr().contains("Withdrew"), "{said}");
+        assert!(said.code == 130 && said.stderr.contains("Withdrew"), "{said}");
         assert_eq!(alice.must(&["requests", "nsreq", "-o", "name"]), "");
     })
     .await;
@@ -195,10 +195,10 @@ async fn what_is_not_offered_is_said() {
         }
         assert_eq!(ask(&["default"], &["--reason", "x"]).code, 3);
         let said = ask(&[&world.ns.name], &["--reason", "x"]);
-        assert!(said.code == 8 && said.stderr().contains("Oz adopts none"), "{said}");
+        assert!(said.code == 8 && said.stderr.contains("Oz adopts none"), "{said}");
         let name = spaces.name("long");
         let said = ask(&[&name], &["--reason", "x", "--duration", "3000d"]);
-        assert!(said.code == 3 && said.stderr().contains("lends for at most"), "{said}");
+        assert!(said.code == 3 && said.stderr.contains("lends for at most"), "{said}");
         let elsewhere =
             ["namespace-request", &name, "--class", &spaces.class, "--reason", "x", "-n", "default"];
         assert_eq!(alice.oz(&elsewhere).code, 3);
