@@ -158,6 +158,10 @@ fn not_found(doing: &str, status: &Status) -> String {
     let place = doing.find(" in namespace ").map_or("", |at| &doing[at..]);
     match status.details.as_ref().map(|d| (d.kind.as_str(), d.name.as_str())) {
         Some(("accessrequests", name)) if !name.is_empty() => format!("there is no request {name}{place}"),
+        Some(("namespacerequests", name)) if !name.is_empty() => {
+            format!("there is no NamespaceRequest {name}{place}")
+        }
+        Some(("namespaceclasses", name)) if !name.is_empty() => format!("there is no class {name}"),
         Some(("accesstemplates", name)) if !name.is_empty() => format!("there is no template {name}{place}"),
         _ => format!("failed to {doing}: {}", status.message),
     }
@@ -166,7 +170,9 @@ fn not_found(doing: &str, status: &Status) -> String {
 fn forbidden(message: &str) -> Error {
     if let Some(sentence) = policy_sentence(message) {
         let error = Error::new(exit::DENIED, format!("denied: {sentence}"));
-        let hint = if sentence.contains("(verb request on") {
+        let hint = if sentence.contains("(verb request on namespaceclasses)") {
+            "oz classes lists what you may ask for in a namespace"
+        } else if sentence.contains("(verb request on") {
             "oz templates lists what you may ask for"
         } else if sentence.contains("asks for a reason") {
             "say why: --reason TEXT"
@@ -211,7 +217,9 @@ fn rbac_sentence(message: &str) -> Option<(String, &'static str)> {
     };
     let role = match resource {
         "grants" => "the ClusterRole oz-auditor",
+        "namespacerequests" => "the ClusterRole oz-namespace-requester or oz-namespace-approver",
         "accessrequests" | "accesstemplates" => "the ClusterRole oz-requester or oz-approver",
+        "namespaceclasses" => "the ClusterRole oz-classes",
         _ => "that right",
     };
     Some((format!("{user} may not {verb} {resource} {place}"), role))

@@ -6,6 +6,7 @@
 //! process ends with in `error` and `exit`.
 
 mod app;
+mod asking;
 mod cache;
 mod commands;
 mod duration;
@@ -15,6 +16,7 @@ mod installation;
 mod kube;
 #[allow(dead_code, unused_imports, reason = "an editor is written whole")]
 mod kubeconfig;
+mod nsplease;
 mod output;
 mod session;
 mod settings;
@@ -40,6 +42,12 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// The same of `nsplease`, which is this program under another name.
+#[must_use]
+pub fn nsplease_command() -> clap::Command {
+    nsplease::command()
+}
+
 /// The static completion scripts, by the names that shells look for.
 #[must_use]
 pub fn completions() -> Vec<(&'static str, String)> {
@@ -49,6 +57,9 @@ pub fn completions() -> Vec<(&'static str, String)> {
 /// Runs `oz` with these arguments, the first of which is the program's own name. The code is one of those in `exit`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if nsplease::is_meant(&args) {
+        return nsplease::run(&args);
+    }
     if commands::completion_answered(&args) {
         return ExitCode::SUCCESS;
     }

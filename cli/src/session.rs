@@ -7,9 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::AttachedProcess;
-use oz_shared::Request as _;
 use oz_shared::template::Connection;
-use oz_shared::{AccessRequest, AccessTemplate, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, NamespaceRequest};
 
 use crate::app::App;
 use crate::cache::Cache;
@@ -17,9 +16,10 @@ use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{
-    Change, Cluster, Conversation, Door, End, Ended, Follow, How, SessionError, Token, context_name,
-    default_command, entry, is_rbac_refusal, mint, open, outcome, release,
+    Asked, Change, Cluster, Conversation, Door, End, Ended, Follow, How, SessionError, Token, context_name,
+    default_command, entries, is_rbac_refusal, mint, open, outcome, own_name, release,
 };
+use crate::kubeconfig::Entry;
 use crate::output::stamp;
 use crate::signals::Interrupts;
 use crate::terminal::{Raw, Screen};
@@ -30,78 +30,97 @@ pub(crate) struct SessionArgs {
     /// End the access on leaving the shell
     #[arg(long)]
     pub(crate) rm: bool,
+    #[command(flatten)]
+    pub(crate) kubeconfig: KubeconfigArgs,
+    /// Run this instead of a shell; its exit code becomes this program's
+    #[arg(last = true, index = 2, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// What is done with the kubeconfig.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct KubeconfigArgs {
     /// Leave the kubeconfig alone
     #[arg(long, conflicts_with = "use_context")]
     pub(crate) no_kubeconfig: bool,
     /// Make the access the kubeconfig's current context
     #[arg(long)]
     pub(crate) use_context: bool,
-    /// Run this instead of a shell; its exit code becomes this program's
-    #[arg(last = true, index = 2, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
 }
 
 /// Mints a token for an active request and puts it into the kubeconfig, unless that is not wanted.
 ///
 /// # Errors
 /// No token is to be had. A kubeconfig that cannot be written is only warned of.
-pub(crate) async fn admit(
+pub(crate) async fn admit<R: Asked>(
     app: &App,
     cluster: &Cluster,
-    request: &AccessRequest,
-    args: &SessionArgs,
-) -> Result<Token, Error> {
+    request: &R,
+    args: KubeconfigArgs,
+) -> Result<(Token, Vec<String>), Error> {
     let token = mint(cluster, request).await.map_err(|error| not_the_holder(request, error))?;
     // In a pod that acts by its own account a kubeconfig would get into the way of kubectl's own defaults.
     let unwanted = cluster.in_pod && app.settings.kubeconfig.is_none();
     if !args.no_kubeconfig && !unwanted {
-        let entry = entry(cluster, request, &token);
+        let entries = entries(cluster, request, &token);
         let now = cluster.now();
         let written = app.settings.store().and_then(|store| {
             store.change(|draft| {
                 draft.prune(now, |_| true);
-                draft.put(&entry)?;
-                if args.use_context { draft.set_current(&entry.name) } else { Ok(()) }
+                let mut names = Vec::new();
+                for entry in &entries {
+                    let entry = Entry { name: own_name(&draft.ours(), entry), ..entry.clone() };
+                    draft.put(&entry)?;
+                    names.push(entry.name);
+                }
+                if let (true, Some(first)) = (args.use_context, names.first()) {
+                    draft.set_current(first)?;
+                }
+                Ok(names)
             })
         });
         match written {
-            Ok((_, written)) => {
+            Ok((names, written)) => {
                 for backup in written.backups {
                     app.printer.say(&format!("Kept the kubeconfig as it was in {}", backup.display()));
                 }
+                return Ok((token, names));
             }
             Err(error) => app.printer.warn(&format!("the kubeconfig is left as it is: {error}")),
         }
     }
-    Ok(token)
+    Ok((token, Vec::new()))
 }
 
 /// Only the holder's own role lets him mint.
-pub(crate) fn not_the_holder(request: &AccessRequest, error: SessionError) -> Error {
+pub(crate) fn not_the_holder<R: Asked>(request: &R, error: SessionError) -> Error {
     let refused = matches!(&error, SessionError::Fault(fault) if is_rbac_refusal(fault));
     let error = Error::from(error);
     if !refused {
         return error;
     }
-    let holder = &request.spec.requester.username;
+    let holder = &request.requester().username;
     Error::new(exit::DENIED, format!("denied: this access is lent to {holder}, who alone can use it"))
-        .hint(format!("oz access-request {} asks for one of your own", request.spec.template))
+        .hint(format!("{} asks for one of your own", request.again()))
 }
 
-/// Takes a request's context out of the kubeconfig, and its token out of the cache.
-pub(crate) fn forget(app: &App, namespace: &str, name: &str) {
-    let removed = app.settings.store().and_then(|store| store.remove(&context_name(namespace, name)));
+/// Takes a request's contexts out of the kubeconfig, and its token out of the cache.
+pub(crate) fn forget<R: Asked>(app: &App, request: &R) {
+    let mark = request.mark();
+    let removed = app.settings.store().and_then(|store| {
+        store.change(|draft| {
+            for entry in draft.ours().iter().filter(|e| e.request == mark) {
+                draft.remove(&entry.name);
+            }
+            Ok(())
+        })
+    });
     if let Err(error) = removed {
         app.printer.warn(&error.to_string());
     }
     if let Some(cache) = Cache::open() {
-        cache.forget(&format!("{namespace}/{name}"));
+        cache.forget(&mark);
     }
-}
-
-/// Is it a role that its holder has by his own name? Then there is no credential to mint, and no context to write.
-pub(crate) fn by_own_name(request: &AccessRequest) -> bool {
-    request.phase() == Phase::Active && request.status.as_ref().is_some_and(|s| s.account.is_empty())
 }
 
 /// Is it a debugging container? Its name is the grant's.
@@ -123,7 +142,7 @@ fn connections(request: &AccessRequest, template: Option<&AccessTemplate>) -> Ve
 pub(crate) fn kubectl_lines(request: &AccessRequest, template: Option<&AccessTemplate>) -> Vec<String> {
     let status = request.status.clone().unwrap_or_default();
     let namespace = request.namespace().unwrap_or_default();
-    if by_own_name(request) {
+    if request.by_own_name() {
         return vec![format!("kubectl -n {namespace} auth can-i --list")];
     }
     let kubectl = format!("kubectl --context {}", context_name(&namespace, &request.name_any()));
@@ -140,6 +159,17 @@ pub(crate) fn kubectl_lines(request: &AccessRequest, template: Option<&AccessTem
         [] => vec![format!("{kubectl} auth can-i --list")],
         connections => connections.iter().map(line).collect(),
     }
+}
+
+/// How lent namespaces are used, as lines to paste; `contexts` are those that were written, if any were.
+pub(crate) fn namespace_lines(request: &NamespaceRequest, contexts: &[String]) -> Vec<String> {
+    let made = request.status.iter().flat_map(|s| &s.namespaces);
+    if request.by_own_name() {
+        return made.map(|n| format!("kubectl -n {} get all", n.name)).collect();
+    }
+    let own = || request.contexts().into_iter().map(|(name, _)| name).collect();
+    let contexts: Vec<String> = if contexts.is_empty() { own() } else { contexts.to_vec() };
+    contexts.iter().map(|name| format!("kubectl --context {name} get all")).collect()
 }
 
 /// How to enter: by the command given, by the one that the template allows, or by a shell. None: nothing to enter.
@@ -207,8 +237,8 @@ async fn open_up(
     args: &SessionArgs,
 ) -> Result<Opened, Error> {
     let (token, template) =
-        tokio::join!(admit(app, cluster, request, args), cluster.template(&request.spec.template));
-    let (token, template) = (token?, template.ok());
+        tokio::join!(admit(app, cluster, request, args.kubeconfig), cluster.template(&request.spec.template));
+    let ((token, _), template) = (token?, template.ok());
     let allowed = template.as_ref().map(|t| t.spec.commands()).unwrap_or_default();
     let Some(how) = way_in(app, &connections(request, template.as_ref()), allowed, &args.command)? else {
         return Ok(Opened::Nothing(template.map(Box::new)));
@@ -244,8 +274,8 @@ pub(crate) async fn enter(
     request: &AccessRequest,
     args: &SessionArgs,
 ) -> Result<u8, Error> {
-    if by_own_name(request) {
-        return own_name(app, request, args);
+    if request.by_own_name() {
+        return in_own_name(app, request, args);
     }
     let _custody = app.custody.take();
     let mut interrupts = Interrupts::new()?;
@@ -295,12 +325,12 @@ pub(crate) async fn enter(
         Ok(End::Exited(code)) => Ok(code),
         Ok(End::Interrupted(interrupt)) => Err(Error::interrupted(interrupt)),
         Ok(End::Cut(Ended::Finished(words))) => {
-            forget_unless_kept(app, cluster, request, args);
+            forget_unless_kept(app, request, args);
             app.printer.say("The container has ended, and the access with it.");
             Ok(code_in(&words))
         }
         Ok(End::Cut(ended)) => {
-            forget_unless_kept(app, cluster, request, args);
+            forget_unless_kept(app, request, args);
             let mut error = Error::from(ended);
             error.code = exit::ENDED;
             Err(error.hint(format!("ask again: oz access-request {} -n {at}", request.spec.template)))
@@ -334,7 +364,7 @@ async fn settled(
     let over = async {
         loop {
             match follow.next().await {
-                Change::Now(now) => match outcome(&now) {
+                Change::Now(now) => match outcome(&*now) {
                     Some(ended) => return ended,
                     None => continue,
                 },
@@ -353,7 +383,7 @@ fn code_in(words: &str) -> u8 {
 }
 
 /// What is bound to the user's own name needs nothing but his own credential.
-fn own_name(app: &App, request: &AccessRequest, args: &SessionArgs) -> Result<u8, Error> {
+fn in_own_name(app: &App, request: &AccessRequest, args: &SessionArgs) -> Result<u8, Error> {
     if !args.command.is_empty() {
         way_in(app, &[], &[], &args.command)?;
     }
@@ -374,7 +404,7 @@ fn lines_only(
     template: Option<&AccessTemplate>,
     args: &SessionArgs,
 ) -> Result<u8, Error> {
-    if args.no_kubeconfig {
+    if args.kubeconfig.no_kubeconfig {
         return Err(Error::usage("this access is used by kubectl: it needs the kubeconfig"));
     }
     if args.rm {
@@ -387,9 +417,9 @@ fn lines_only(
     Ok(exit::DONE)
 }
 
-fn forget_unless_kept(app: &App, cluster: &Cluster, request: &AccessRequest, args: &SessionArgs) {
-    if !args.no_kubeconfig {
-        forget(app, &request.namespace().unwrap_or_else(|| cluster.namespace.clone()), &request.name_any());
+fn forget_unless_kept(app: &App, request: &AccessRequest, args: &SessionArgs) {
+    if !args.kubeconfig.no_kubeconfig {
+        forget(app, request);
     }
 }
 
@@ -423,7 +453,7 @@ pub(crate) async fn stay_or_go(
     match released.await {
         Ok(_) => {
             app.printer.say(&format!("Released {name}."));
-            forget_unless_kept(app, cluster, request, args);
+            forget_unless_kept(app, request, args);
         }
         Err(fault) => {
             let error = Error::from(fault);

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) namespace: Option<String>,
     /// The kubeconfig named on the command line.
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// The files that count instead of all others; none of them: the pod's own account.
+    pub(crate) kubeconfigs: Option<Vec<PathBuf>>,
     /// Whom to impersonate.
     pub(crate) impersonate: Option<String>,
     /// In which groups.
@@ -63,6 +65,7 @@ impl From<GlobalArgs> for Settings {
             context: some(args.context),
             namespace: some(args.namespace),
             kubeconfig: args.kubeconfig.filter(|p| !p.as_os_str().is_empty()),
+            kubeconfigs: None,
             impersonate: some(args.impersonate),
             impersonate_groups: args.impersonate_groups,
             impersonate_uid: some(args.impersonate_uid),

@@ -1,41 +1,92 @@
 //! `[KIND/]NAME`: what a command is about. A bare NAME is an AccessRequest.
 
+use std::fmt;
 use std::str::FromStr;
 
-/// The name of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// Its name.
-    pub(crate) name: String,
-}
-
-/// Why a text names no request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TargetError {
-    #[error("{0:?} is not a kind that can be named here; a bare NAME is an AccessRequest")]
-    Kind(String),
-    #[error("{0:?} is not the name of an object: lower case letters, digits, - and .")]
-    Name(String),
+/// The kinds of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For what a template offers.
+    Access,
+    /// For namespaces of a class.
+    Namespaces,
 }
 
 /// All that people and kubectl call an AccessRequest.
 const ACCESS_REQUEST: [&str; 5] =
     ["accessrequest", "accessrequests", "areq", "accessrequest.ozaccess.io", "accessrequests.ozaccess.io"];
 
+/// The same of a NamespaceRequest.
+const NAMESPACE_REQUEST: [&str; 5] = [
+    "namespacerequest",
+    "namespacerequests",
+    "nsreq",
+    "namespacerequest.ozaccess.io",
+    "namespacerequests.ozaccess.io",
+];
+
+impl FromStr for Kind {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let word = text.to_lowercase();
+        match (ACCESS_REQUEST.contains(&word.as_str()), NAMESPACE_REQUEST.contains(&word.as_str())) {
+            (true, _) => Ok(Self::Access),
+            (_, true) => Ok(Self::Namespaces),
+            _ => Err(TargetError::Kind(text.to_owned())),
+        }
+    }
+}
+
+impl Kind {
+    /// A request of this kind as people name it: `NAME`, or `nsreq/NAME`.
+    pub(crate) fn target(self, name: &str) -> String {
+        match self {
+            Self::Access => name.to_owned(),
+            Self::Namespaces => format!("nsreq/{name}"),
+        }
+    }
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Of which kind.
+    pub(crate) kind: Kind,
+    /// Its name.
+    pub(crate) name: String,
+    /// Was no kind named?
+    pub(crate) bare: bool,
+}
+
+/// Why a text names no request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("{0:?} is not a kind that can be named here: accessrequest or namespacerequest")]
+    Kind(String),
+    #[error("{0:?} is not the name of an object: lower case letters, digits, - and .")]
+    Name(String),
+}
+
 impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let name = match text.split_once('/') {
-            Some((kind, name)) if ACCESS_REQUEST.contains(&kind.to_lowercase().as_str()) => name,
-            Some((kind, _)) => return Err(TargetError::Kind(kind.to_owned())),
-            None => text,
+        let (kind, name, bare) = match text.split_once('/') {
+            Some((kind, name)) => (kind.parse()?, name, false),
+            None => (Kind::Access, text, true),
         };
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         if name.is_empty() || name.len() > 253 || !name.chars().all(fits) {
             return Err(TargetError::Name(name.to_owned()));
         }
-        Ok(Self { name: name.to_owned() })
+        Ok(Self { kind, name: name.to_owned(), bare })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind.target(&self.name))
     }
 }
 
@@ -46,9 +97,19 @@ mod tests {
     #[test]
     fn kinds_as_kubectl_prints_them() {
         for text in ["x-1", "areq/x-1", "AccessRequest/x-1", "accessrequest.ozaccess.io/x-1"] {
-            assert_eq!(text.parse(), Ok(Target { name: "x-1".into() }), "{text}");
+            let target: Target = text.parse().unwrap();
+            assert_eq!((target.kind, target.to_string()), (Kind::Access, "x-1".to_owned()), "{text}");
+            assert_eq!(target.bare, !text.contains('/'));
         }
-        for bad in ["", "pod/x", "areq/", "areq/../x", "a b", "X"] {
+        for text in ["nsreq/x-1", "NamespaceRequest/x-1", "namespacerequest.ozaccess.io/x-1"] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(
+                (target.kind, target.to_string()),
+                (Kind::Namespaces, "nsreq/x-1".to_owned()),
+                "{text}"
+            );
+        }
+        for bad in ["", "pod/x", "areq/", "areq/../x", "nsreq/../x", "a b", "X"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
     }

@@ -4,14 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kube::ResourceExt as _;
-use oz_shared::Request as _;
 use oz_shared::conditions::{self, READY};
 use oz_shared::request::Verdict;
-use oz_shared::{AccessRequest, AccessTemplate, Phase};
+use oz_shared::{Phase, Policy as _};
 
 use crate::app::App;
-use crate::kube::{Cluster, Ended, Goal, until};
+use crate::kube::{Asked, Cluster, Ended, Goal, until};
 
 /// A controller that runs has looked at a request long before this.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -20,28 +18,28 @@ const SILENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It ended otherwise, or took longer than `limit`.
-pub(crate) async fn wait(
+pub(crate) async fn wait<R: Asked>(
     app: &App,
     cluster: &Cluster,
-    request: AccessRequest,
-    template: Option<&AccessTemplate>,
+    request: R,
+    policy: Option<&R::Policy>,
     (goal, limit): (Goal, Duration),
     note: &'static str,
-) -> Result<AccessRequest, Ended> {
-    let told = RefCell::new(Told::before(template));
+) -> Result<R, Ended> {
+    let told = RefCell::new(Told::before::<R>(policy));
     if told.borrow().needed > 0 && request.phase() == Phase::Pending {
         app.printer.say("Waiting for approval...");
-        app.printer.say(&approver_line(app, cluster, &request.name_any()));
+        app.printer.say(&approver_line(app, cluster, &request.target()));
     }
     let spinner = spinner(app, note);
-    let tell = |now: &AccessRequest| {
+    let tell = |now: &R| {
         for line in told.borrow_mut().news(now) {
             spinner.suspend(|| app.printer.say(&line));
         }
     };
     let seen = Cell::new(false);
     let mut waiting = std::pin::pin!(until(cluster, request, goal, limit, |now| {
-        seen.set(seen.get() || now.status.is_some());
+        seen.set(seen.get() || now.status().is_some());
         tell(now);
     }));
     let waited = tokio::select! {
@@ -62,8 +60,8 @@ pub(crate) async fn wait(
 }
 
 /// The line to paste for who may approve.
-pub(crate) fn approver_line(app: &App, cluster: &Cluster, name: &str) -> String {
-    format!("  to approve: oz approve {name} -n {}{}", cluster.namespace, app.settings.repeat())
+pub(crate) fn approver_line(app: &App, cluster: &Cluster, target: &str) -> String {
+    format!("  to approve: oz approve {target} -n {}{}", cluster.namespace, app.settings.repeat())
 }
 
 fn spinner(app: &App, note: &'static str) -> ProgressBar {
@@ -93,11 +91,10 @@ struct Told {
 }
 
 impl Told {
-    fn before(template: Option<&AccessTemplate>) -> Self {
-        let spec = template.map(|t| &t.spec);
+    fn before<R: Asked>(policy: Option<&R::Policy>) -> Self {
         Self {
-            needed: spec.map_or(1, |s| s.approvals),
-            starts: spec.is_some_and(oz_shared::AccessTemplateSpec::starts),
+            needed: policy.map_or(1, |p| p.consent().approvals),
+            starts: policy.is_some_and(R::starts),
             decisions: 0,
             approved: false,
             words: String::new(),
@@ -105,9 +102,9 @@ impl Told {
     }
 
     /// What is new, line by line.
-    fn news(&mut self, now: &AccessRequest) -> Vec<String> {
+    fn news<R: Asked>(&mut self, now: &R) -> Vec<String> {
         let mut lines = Vec::new();
-        for decision in now.spec.decisions.iter().skip(self.decisions) {
+        for decision in now.decisions().iter().skip(self.decisions) {
             self.decisions += 1;
             lines.push(match decision.decision {
                 Verdict::Approve => {
@@ -128,7 +125,7 @@ impl Told {
             words.clone_into(&mut self.words);
             lines.push(format!("  {words}"));
         }
-        if let (Phase::Active, Some(status)) = (now.phase(), &now.status) {
+        if let (Phase::Active, Some(status)) = (now.phase(), now.status()) {
             lines.push(match status.container == status.grant {
                 true => format!("Container Launched: {} in pod {}", status.container, status.pod),
                 false => format!("Pod Launched: {}", status.pod),
@@ -139,8 +136,8 @@ impl Told {
 }
 
 /// What the pod waits for, in the scheduler's and the kubelet's words.
-pub(crate) fn starting(request: &AccessRequest) -> Option<&str> {
-    let conditions = request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+pub(crate) fn starting<R: Asked>(request: &R) -> Option<&str> {
+    let conditions = request.status().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let ready = conditions::get(conditions, READY)?;
     (ready.status == "False" && ready.reason == "Starting").then_some(ready.message.as_str())
 }
@@ -148,6 +145,7 @@ pub(crate) fn starting(request: &AccessRequest) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oz_shared::{AccessRequest, AccessTemplate};
     use serde_json::{Value, json};
 
     fn request(phase: &str, words: &str, decisions: Value) -> AccessRequest {
@@ -167,7 +165,7 @@ mod tests {
         let shell = json!({"shell": {"workload": {"kind": "Deployment", "name": "db"}},
             "duration": {"default": "1h", "max": "1h"}});
         let template = AccessTemplate::new("t", serde_json::from_value(shell).unwrap());
-        let mut told = Told::before(Some(&template));
+        let mut told = Told::before::<AccessRequest>(Some(&template));
         let yes = json!([{"by": "bob", "decision": "Approve", "request": "u", "template": {"uid": "t", "generation": 1}}]);
         assert!(told.news(&request("Pending", "", json!([]))).is_empty());
         assert_eq!(told.news(&request("Pending", "", yes.clone())), ["bob approved (1 of 1)"]);
@@ -179,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_needs_no_pod_tells_of_none() {
-        let mut told = Told::before(None);
+        let mut told = Told::before::<AccessRequest>(None);
         assert!(told.news(&request("Approved", "", json!([]))).is_empty());
         assert!(told.news(&request("Active", "", json!([]))).is_empty());
     }

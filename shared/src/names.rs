@@ -40,6 +40,10 @@ pub const NAMESPACE_ROLE: &str = "oz-controller-namespace";
 pub const CEILING_ROLE: &str = "oz-ceiling";
 /// Bound in a namespace by `oz enable --bind-requester`: there people may be bound by their own names.
 pub const BIND_REQUESTER_ROLE: &str = "oz-controller-bind-requester";
+/// Bound in the whole cluster by `oz enable --namespaces`: what the controller does to make and delete namespaces.
+pub const NAMESPACES_ROLE: &str = "oz-controller-namespaces";
+/// Bound in the whole cluster by `oz enable --namespaces`: by which ClusterRoles namespaces may be owned.
+pub const NAMESPACES_CEILING_ROLE: &str = "oz-ceiling-namespaces";
 
 /// How the policies treat a session, told by the prefix of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

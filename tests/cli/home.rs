@@ -49,6 +49,7 @@ impl Home {
         fs::create_dir(dir.path().join("bin")).unwrap();
         fs::create_dir(dir.path().join(".kube")).unwrap();
         symlink(program(), dir.path().join("bin/oz")).unwrap();
+        symlink(program(), dir.path().join("bin/nsplease")).unwrap();
         let home = Home { dir, kubectl: world.lab.kubectl() };
         home.write_kubeconfig(&serde_yaml::to_string(&config).unwrap());
         home
@@ -92,6 +93,13 @@ impl Home {
     /// `oz` with these arguments, not started yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
+        command.args(args).env_clear().envs(self.environment()).current_dir(self.path());
+        command
+    }
+
+    /// `nsplease` with these arguments, not started yet.
+    pub(crate) fn nsplease(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.path().join("bin/nsplease"));
         command.args(args).env_clear().envs(self.environment()).current_dir(self.path());
         command
     }

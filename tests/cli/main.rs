@@ -20,6 +20,8 @@ mod controller;
 mod diagnosis;
 #[path = "../cluster/lending.rs"]
 mod lending;
+#[path = "../cluster/spaces.rs"]
+mod spaces;
 #[path = "../cluster/world.rs"]
 mod world;
 
@@ -45,6 +47,8 @@ mod interrupted;
 mod kubeconfig;
 mod left;
 mod migrated;
+mod namespaces;
+mod nsplease;
 mod offers;
 mod output;
 mod plugin;

@@ -11,6 +11,7 @@ use support::{Call, Identity, Lab, eventually};
 use tokio::sync::OnceCell;
 
 use crate::home::Home;
+use crate::spaces::Spaces;
 use crate::world::{LIMIT, World, scenario};
 
 /// Lends at once.
@@ -35,6 +36,21 @@ pub(crate) async fn staged(subject: &str, body: impl AsyncFnOnce(&World)) {
         world.template(ASKED, asked).await;
         world.pod(POD, "web").await;
         body(world).await;
+    })
+    .await;
+}
+
+/// Runs a test with a class of namespaces, for which a pipeline and alice may ask. `spec` goes over it.
+pub(crate) async fn spaced(subject: &str, spec: Value, body: impl AsyncFnOnce(&World, &Spaces<'_>)) {
+    CONTROLLER.get_or_try_init(controller).await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
+    scenario(&format!("cli-{subject}"), async |world| {
+        world.ns.bind("alice-spaces", "oz-namespace-requester", &[user("alice")]).await.unwrap();
+        world.ns.bind("bob-spaces", "oz-namespace-approver", &[user("bob")]).await.unwrap();
+        let spaces = Spaces::new(world, spec).await;
+        for (who, verb) in [(&world.alice, "create"), (&world.bob, "patch")] {
+            world.until_may(who, verb, "ozaccess.io", "namespacerequests", true).await.unwrap();
+        }
+        body(world, &spaces).await;
     })
     .await;
 }

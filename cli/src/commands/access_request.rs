@@ -2,24 +2,17 @@
 
 mod form;
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, AccessTemplate};
+use oz_shared::AccessRequest;
 
 use crate::app::App;
+use crate::asking::{Asking, PatienceArgs, Stop};
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Ended, Fault, Goal, Withdrawn, submit, withdraw};
+use crate::kube::{Asked as _, Cluster};
 use crate::output::{Format, clean, one_line};
-use crate::session::{self, SessionArgs, admit, by_own_name, enter, fits};
-use crate::signals::Interrupts;
-use crate::waiting::{self, approver_line};
-
-/// How long a decision is waited for unless told otherwise: a template's own limit ends it earlier.
-const PATIENCE: Duration = Duration::from_secs(3600);
+use crate::session::{self, SessionArgs, admit, enter, fits};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,29 +71,14 @@ pub(crate) struct Args {
     reason: Option<String>,
     /// Wait for this and stop there, without a shell
     #[arg(long, value_name = "STATE")]
-    wait: Option<WaitFor>,
-    /// How long to wait
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
-    timeout: Option<SignedDuration>,
-    /// Leave the request when the waiting is broken off
-    #[arg(long)]
-    keep: bool,
+    wait: Option<Stop>,
+    #[command(flatten)]
+    patience: PatienceArgs,
     /// Print the request in this form, and open no shell
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "command")]
     output: Option<Format>,
     #[command(flatten)]
     session: SessionArgs,
-}
-
-/// Where to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum WaitFor {
-    /// Once it is asked for
-    None,
-    /// Once enough people agreed
-    Approved,
-    /// Once it can be used
-    Ready,
 }
 
 impl Args {
@@ -109,8 +87,8 @@ impl Args {
     }
 
     /// Where to stop without a shell; none: a shell.
-    fn stop(&self) -> Option<WaitFor> {
-        self.wait.or(self.output.map(|_| WaitFor::Ready))
+    fn stop(&self) -> Option<Stop> {
+        self.wait.or(self.output.map(|_| Stop::Ready))
     }
 }
 
@@ -128,47 +106,29 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let ask = form::ask(&args, app, &cluster, name, template.as_ref()).await?;
 
     let custody = app.custody.take();
-    let mut interrupts = Interrupts::new()?;
-    let mut named = String::new();
-    let waited = {
-        let work = async {
-            let request = submit(&cluster, &me, &ask, |name| {
-                app.printer.say(&format!("Generating `{name}` CR..."));
-                name.clone_into(&mut named);
-            })
-            .await
-            .map_err(Failure::Unasked)?;
-            wait(&args, app, &cluster, request, template.as_ref()).await.map_err(Failure::Unmet)
-        };
-        tokio::select! {
-            done = work => done,
-            interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
-        }
+    let asking = Asking {
+        app,
+        cluster: &cluster,
+        me: &me,
+        policy: template.as_ref(),
+        stop: args.stop().unwrap_or(Stop::Ready),
+        patience: args.patience,
+        go_on: "oz shell",
     };
-    let request = match waited {
-        Ok(request) => request,
-        Err(failure) => return Err(broken_off(&args, app, &cluster, &named, &me, failure).await),
-    };
+    let request = asking.ask(ask.request(&me), &ask.base()).await?;
     // A shell ends the access itself where that is asked for, so it must not be broken off unawares.
     let _custody = args.stop().is_none().then_some(custody);
     finish(&args, app, &cluster, &request).await
 }
 
-/// Why nothing came of it.
-enum Failure {
-    Unasked(Fault),
-    Unmet(Ended),
-    Interrupted(crate::signals::Interrupt),
-}
-
 async fn finish(args: &Args, app: &App, cluster: &Cluster, request: &AccessRequest) -> Result<u8, Error> {
     let Some(stop) = args.stop() else { return enter(app, cluster, request, &args.session).await };
-    if stop == WaitFor::Ready {
-        let own = by_own_name(request);
+    if stop == Stop::Ready {
+        let own = request.by_own_name();
         if !own {
-            admit(app, cluster, request, &args.session).await?;
+            admit(app, cluster, request, args.session.kubeconfig).await?;
         }
-        if own || !args.session.no_kubeconfig {
+        if own || !args.session.kubeconfig.no_kubeconfig {
             let template = cluster.template(&request.spec.template).await.ok();
             for line in session::kubectl_lines(request, template.as_ref()) {
                 app.printer.say(&format!("  {line}"));
@@ -181,83 +141,4 @@ async fn finish(args: &Args, app: &App, cluster: &Cluster, request: &AccessReque
         None => app.printer.data(&clean(&request.name_any()))?,
     }
     Ok(exit::DONE)
-}
-
-/// Waits, telling what happens.
-async fn wait(
-    args: &Args,
-    app: &App,
-    cluster: &Cluster,
-    request: AccessRequest,
-    template: Option<&AccessTemplate>,
-) -> Result<AccessRequest, Ended> {
-    let goal = match args.stop() {
-        Some(WaitFor::None) => {
-            if template.is_none_or(|t| t.spec.approvals > 0) {
-                app.printer.say(&approver_line(app, cluster, &request.name_any()));
-            }
-            return Ok(request);
-        }
-        Some(WaitFor::Approved) => Goal::Approved,
-        Some(WaitFor::Ready) | None => Goal::Ready,
-    };
-    let limit = patience(args, template);
-    let note = if args.keep { "Ctrl-C leaves the request" } else { "Ctrl-C withdraws" };
-    waiting::wait(app, cluster, request, template, (goal, limit), note).await
-}
-
-/// As long as was said; else until the request expires by itself, which says more than giving up a moment earlier.
-fn patience(args: &Args, template: Option<&AccessTemplate>) -> Duration {
-    /// The controller is told of an expiry, and tells of it.
-    const SLACK: Duration = Duration::from_secs(60);
-    let parse =
-        |text: &String| oz_shared::duration::parse(text).ok().and_then(|d| Duration::try_from(d).ok());
-    let said = args.timeout.and_then(|t| Duration::try_from(t).ok());
-    let own =
-        template.and_then(|t| Some(parse(&t.spec.pending_timeout)? + parse(&t.spec.start_timeout)? + SLACK));
-    said.or(own).unwrap_or(PATIENCE)
-}
-
-/// What becomes of the request when nobody waits for it any more.
-async fn broken_off(
-    args: &Args,
-    app: &App,
-    cluster: &Cluster,
-    name: &str,
-    me: &Requester,
-    failure: Failure,
-) -> Error {
-    let (error, withdraws) = match failure {
-        Failure::Unasked(fault) => {
-            // Without an answer it is not known whether the request was made.
-            let unknown = matches!(fault, Fault::Timeout { .. });
-            (Error::from(fault), unknown)
-        }
-        Failure::Unmet(ended) => {
-            let withdraws = matches!(ended, Ended::TimedOut { .. });
-            let describe = format!("oz describe {name} -n {} tells more", cluster.namespace);
-            let error = Error::from(ended);
-            (if withdraws { error } else { error.hint(describe) }, withdraws)
-        }
-        Failure::Interrupted(interrupt) => (Error::interrupted(interrupt), true),
-    };
-    if !withdraws || name.is_empty() {
-        return error;
-    }
-    if args.keep {
-        app.printer
-            .say(&format!("The request stays: oz shell {name} -n {} goes on with it.", cluster.namespace));
-        return error;
-    }
-    match withdraw(cluster, name, me).await {
-        Ok(Withdrawn::Deleted) => app.printer.say(&format!("Withdrew {name}.")),
-        Ok(Withdrawn::Released) => app.printer.say(&format!("Released {name}, which had been approved.")),
-        Ok(Withdrawn::Over) => {}
-        Err(fault) => {
-            let why = Error::from(fault).message;
-            app.printer.warn(&format!("{name} could not be withdrawn: {why}"));
-            app.printer.say(&format!("  end it: oz release {name} -n {}", cluster.namespace));
-        }
-    }
-    error
 }

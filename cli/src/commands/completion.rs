@@ -10,12 +10,13 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
-use oz_shared::{AccessRequest, AccessTemplate, Grant, Phase, Request as _};
+use oz_shared::names::GATE_PROBE;
+use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceRequest, Phase};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, outcome};
+use crate::kube::{Asked, Cluster, outcome};
 use crate::settings::{GlobalArgs, Settings};
 
 /// Set by the scripts that `oz completion` prints; then this program completes instead of running.
@@ -125,30 +126,58 @@ enum Names {
     Templates,
     Pods,
     Images,
-    Requests(fn(&AccessRequest) -> bool),
+    /// Both kinds, as targets.
+    Requests(Wanted),
+    /// Requests for access alone.
+    Access(Wanted),
+    /// Requests for namespaces alone, by their bare names.
+    Namespaced(Wanted),
+    Classes,
     Namespaces,
     Contexts,
     Holders,
 }
 
+/// Which requests.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Any,
+    Undecided,
+    Live,
+    Active,
+}
+
+impl Wanted {
+    fn fits<R: Asked>(self, request: &R) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Undecided => request.phase() == Phase::Pending && request.release().is_none(),
+            Self::Live => outcome(request).is_none(),
+            Self::Active => request.phase() == Phase::Active && outcome(request).is_none(),
+        }
+    }
+}
+
 /// Which values of which commands are names in the cluster; an empty command means the flags of all.
-const VALUES: [(&str, &str, Names); 16] = [
+const VALUES: [(&str, &str, Names); 18] = [
     ("", "namespace", Names::Namespaces),
     ("", "context", Names::Contexts),
     ("access-request", "template", Names::Templates),
     ("access-request", "pod", Names::Pods),
     ("access-request", "image", Names::Images),
-    ("describe", "target", Names::Requests(|_| true)),
-    ("approve", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
-    ("deny", "targets", Names::Requests(|r| r.phase() == Phase::Pending && !r.spec.released)),
-    ("release", "targets", Names::Requests(|r| outcome(r).is_none())),
-    ("revoke", "targets", Names::Requests(|r| outcome(r).is_none())),
+    ("describe", "target", Names::Requests(Wanted::Any)),
+    ("approve", "targets", Names::Requests(Wanted::Undecided)),
+    ("deny", "targets", Names::Requests(Wanted::Undecided)),
+    ("release", "targets", Names::Requests(Wanted::Live)),
+    ("revoke", "targets", Names::Requests(Wanted::Live)),
     ("revoke", "user", Names::Holders),
     ("grants", "user", Names::Holders),
-    ("shell", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
-    ("token", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
-    ("kubeconfig export", "target", Names::Requests(|r| r.phase() == Phase::Active && outcome(r).is_none())),
+    ("shell", "target", Names::Access(Wanted::Active)),
+    ("token", "target", Names::Requests(Wanted::Active)),
+    ("kubeconfig export", "target", Names::Requests(Wanted::Active)),
     ("enable", "namespaces", Names::Namespaces),
+    ("namespace-request", "class", Names::Classes),
+    ("extend", "target", Names::Namespaced(Wanted::Active)),
 ];
 
 /// The grammar with completers in it.
@@ -263,10 +292,27 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(images)
             }
             Names::Requests(wanted) => {
-                let list = cluster.list::<AccessRequest>("complete", namespace, &params).await.ok()?;
-                let about =
-                    |r: &AccessRequest| format!("{} {}", r.phase().as_str(), r.spec.requester.username);
-                Some(list.items.iter().filter(|r| wanted(r)).map(|r| (r.name_any(), about(r))).collect())
+                let (access, namespaces) = tokio::join!(
+                    requests::<AccessRequest>(&cluster, wanted),
+                    requests::<NamespaceRequest>(&cluster, wanted),
+                );
+                let mut found = access.unwrap_or_default();
+                found.extend(namespaces.unwrap_or_default());
+                Some(found)
+            }
+            Names::Access(wanted) => requests::<AccessRequest>(&cluster, wanted).await,
+            Names::Namespaced(wanted) => {
+                let found = requests::<NamespaceRequest>(&cluster, wanted).await?.into_iter();
+                let bare = |(target, about): (String, String)| match target.split_once('/') {
+                    Some((_, name)) => (name.to_owned(), about),
+                    None => (target, about),
+                };
+                Some(found.map(bare).collect())
+            }
+            Names::Classes => {
+                let list = cluster.call("complete", cluster.classes().list(&params)).await.ok()?;
+                let offered = list.items.into_iter().filter(|c| c.name_any() != GATE_PROBE);
+                Some(offered.map(|c| (c.name_any(), c.spec.description)).collect())
             }
             Names::Namespaces => {
                 let api: Api<PartialObjectMeta<Namespace>> = Api::all(cluster.client.clone());
@@ -283,6 +329,13 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
             }
         }
     })
+}
+
+/// The requests of one kind, as they are named on the command line.
+async fn requests<R: Asked>(cluster: &Cluster, wanted: Wanted) -> Option<Vec<(String, String)>> {
+    let list = cluster.list::<R>("complete", Some(&cluster.namespace), &ListParams::default()).await.ok()?;
+    let about = |r: &R| format!("{} {}", r.phase().as_str(), r.requester().username);
+    Some(list.items.iter().filter(|r| wanted.fits(*r)).map(|r| (r.target(), about(r))).collect())
 }
 
 fn contexts(settings: &Settings) -> Option<Vec<(String, String)>> {

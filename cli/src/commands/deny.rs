@@ -1,14 +1,15 @@
 //! `oz deny`
 
-use kube::ResourceExt;
-use oz_shared::request::{TemplatePin, Verdict};
+use kube::{Resource as _, ResourceExt};
+use oz_shared::request::{Requester, TemplatePin, Verdict};
+use oz_shared::{AccessRequest, NamespaceRequest};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{decide, outcome};
+use crate::kube::{Asked, Cluster, decide, named, outcome};
 use crate::output::one_line;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +19,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for who asked
@@ -30,18 +31,32 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
     for target in &args.targets {
-        let request = cluster.request(&target.name).await?;
-        if let Some(ended) = outcome(&request) {
-            return Err(Error::new(exit::ENDED, format!("there is nothing left to decide: {ended}")));
+        match target.kind {
+            Kind::Access => deny::<AccessRequest>(&args, app, &cluster, &me, target).await?,
+            Kind::Namespaces => deny::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
         }
-        // A no holds whatever the template says, even where it is gone.
-        let template = cluster.template(&request.spec.template).await.ok();
-        let pin = TemplatePin {
-            uid: template.as_ref().and_then(ResourceExt::uid).unwrap_or_default(),
-            generation: template.and_then(|t| t.metadata.generation).unwrap_or_default(),
-        };
-        decide(&cluster, &request, &me, Verdict::Deny, &args.reason, pin).await?;
-        app.printer.say(&format!("Denied {}.", request.name_any()));
     }
     Ok(exit::DONE)
+}
+
+async fn deny<R: Asked>(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    me: &Requester,
+    target: &Target,
+) -> Result<(), Error> {
+    let request: R = named(cluster, target).await?;
+    if let Some(ended) = outcome(&request) {
+        return Err(Error::new(exit::ENDED, format!("there is nothing left to decide: {ended}")));
+    }
+    // A no holds whatever the template or class says, even where it is gone.
+    let policy = cluster.policy::<R>(request.policy()).await.ok();
+    let pin = TemplatePin {
+        uid: policy.as_ref().and_then(ResourceExt::uid).unwrap_or_default(),
+        generation: policy.and_then(|p| p.meta().generation).unwrap_or_default(),
+    };
+    decide(cluster, &request, me, Verdict::Deny, &args.reason, pin).await?;
+    app.printer.say(&format!("Denied {}.", request.name_any()));
+    Ok(())
 }

@@ -2,25 +2,29 @@
 
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt as _};
-use oz_shared::Request as _;
+use kube::{Api, Resource as _, ResourceExt as _};
+use oz_shared::namespace_request::CredentialKind;
 use oz_shared::request::{TemplatePin, Verdict};
 use oz_shared::role::in_words;
-use oz_shared::{AccessRequest, AccessTemplate, AccessTemplateSpec, Phase};
+use oz_shared::{
+    AccessRequest, AccessTemplate, AccessTemplateSpec, NamespaceClass, NamespaceRequest, Phase, Policy as _,
+    Request as _,
+};
 
 use crate::app::App;
 use crate::duration::human;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, is_mine, made, offer, outcome};
+use crate::kube::{Asked, Cluster, is_mine, made, named, offer, outcome};
 use crate::output::{clean, ends, lends, of, stamp, yaml};
 use crate::session::kubectl_lines;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 use crate::waiting::starting;
 
 const EXAMPLES: &str = "\
 Examples:
   oz describe access-request-api-exec-7k2pd
+  oz describe nsreq/alice-try-4mz0q
 
   # The pod that would be made for it, whole
   oz describe access-request-db-shell-4mz0q --pod";
@@ -29,7 +33,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request: NAME, or accessrequest/NAME
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME
     #[arg(value_name = "NAME")]
     target: Target,
     /// Print as YAML the pod, or the debugging container, that would be made for it
@@ -39,24 +43,30 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
-    let request = cluster.request(&args.target.name).await?;
-    let (me, template, events) =
-        tokio::join!(cluster.whoami(), cluster.template(&request.spec.template), events(&cluster, &request));
-    if args.pod {
-        return pod(app, &cluster, &request, &template?).await;
+    match args.target.kind {
+        Kind::Access if args.pod => pod(app, &cluster, &args.target).await,
+        Kind::Access => describe::<AccessRequest>(app, &cluster, &args.target).await,
+        Kind::Namespaces if args.pod => Err(Error::usage("no pod would be made for it")),
+        Kind::Namespaces => describe::<NamespaceRequest>(app, &cluster, &args.target).await,
     }
-    let template = template.ok();
+}
+
+async fn describe<R: Described>(app: &App, cluster: &Cluster, target: &Target) -> Result<u8, Error> {
+    let request: R = named(cluster, target).await?;
+    let (me, policy, events) =
+        tokio::join!(cluster.whoami(), cluster.policy::<R>(request.policy()), events(cluster, &request));
+    let policy = policy.ok();
     let mut page = Page::default();
     about(&mut page, &request);
-    page.extend(terms(&cluster, &request, template.as_ref()).await.page);
-    decisions(&mut page, &request, template.as_ref());
-    standing(&mut page, &request, &cluster);
+    page.extend(terms(cluster, &request, policy.as_ref()).await.page);
+    decisions(&mut page, &request, policy.as_ref());
+    standing(&mut page, &request, cluster);
     if !events.is_empty() {
         page.heading("Events (whoever may write Events here can write these)");
         page.lines(events);
     }
     let mine = me.is_ok_and(|me| is_mine(&request, &me));
-    let next = next(&request, template.as_ref(), mine, &cluster, &app.settings.repeat());
+    let next = next(&request, policy.as_ref(), mine, cluster, &app.settings.repeat());
     if !next.is_empty() {
         page.heading("Next");
         page.lines(next);
@@ -65,13 +75,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-async fn pod(
-    app: &App,
-    cluster: &Cluster,
-    request: &AccessRequest,
-    template: &AccessTemplate,
-) -> Result<u8, Error> {
-    let made = made(cluster, request, template).await?;
+async fn pod(app: &App, cluster: &Cluster, target: &Target) -> Result<u8, Error> {
+    let request: AccessRequest = named(cluster, target).await?;
+    let template = cluster.template(&request.spec.template).await?;
+    let made = made(cluster, &request, &template).await?;
     app.printer.say(&made.what);
     app.printer.data(&yaml(&made.object)?)?;
     let offered = request.status.as_ref().map(|s| s.offer_digest.as_str()).unwrap_or_default();
@@ -114,20 +121,100 @@ impl Page {
     }
 }
 
+/// A kind of request, as it is shown.
+pub(super) trait Described: Asked {
+    /// What is its own.
+    fn own_fields(&self, page: &mut Page);
+    /// What the template or class lends, in a line.
+    fn lends(policy: &Self::Policy) -> String;
+    /// What would be granted.
+    async fn offered(&self, cluster: &Cluster, policy: &Self::Policy) -> Page;
+    /// How it is used once it is there, in lines to paste; `at` ends those of this program.
+    fn used(&self, policy: Option<&Self::Policy>, at: &str) -> Vec<String>;
+}
+
+impl Described for AccessRequest {
+    fn own_fields(&self, page: &mut Page) {
+        let spec = &self.spec;
+        page.field("Template", &spec.template);
+        page.field("Pod", &spec.pod);
+        page.field("Container", &spec.container);
+        page.field("Memory", &spec.memory);
+        page.field("Cores", &spec.cpu);
+        page.field("Node", &spec.node);
+        page.field("Image", &spec.image);
+    }
+
+    fn lends(policy: &AccessTemplate) -> String {
+        format!("{}, of {}", lends(&policy.spec), of(&policy.spec))
+    }
+
+    async fn offered(&self, cluster: &Cluster, policy: &AccessTemplate) -> Page {
+        offered(cluster, self, &policy.spec).await
+    }
+
+    fn used(&self, policy: Option<&AccessTemplate>, at: &str) -> Vec<String> {
+        let shell = format!("oz shell {} {at}", self.name_any());
+        let active = matches!(self.phase(), Phase::Approved | Phase::Active);
+        let kubectl = if active { kubectl_lines(self, policy) } else { Vec::new() };
+        std::iter::once(shell).chain(kubectl).collect()
+    }
+}
+
+impl Described for NamespaceRequest {
+    fn own_fields(&self, page: &mut Page) {
+        let spec = &self.spec;
+        page.field("Class", &spec.class);
+        page.field("Namespaces", &spec.namespaces.join(", "));
+        page.field("Owners", &spec.owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        page.field(
+            "Credential",
+            &match spec.credential.kind {
+                CredentialKind::Session => String::new(),
+                CredentialKind::Requester => "the requester's own name".to_owned(),
+                CredentialKind::Of => format!("that of nsreq/{}", spec.credential.name),
+            },
+        );
+        let extends = &spec.extends.name;
+        page.field("Extends", &if extends.is_empty() { String::new() } else { Self::KIND.target(extends) });
+    }
+
+    fn lends(policy: &NamespaceClass) -> String {
+        format!("namespaces, owned by ClusterRole {}", policy.spec.role)
+    }
+
+    async fn offered(&self, _: &Cluster, _: &NamespaceClass) -> Page {
+        let mut page = Page::default();
+        page.heading("Would be granted");
+        match self.status().map(|s| s.offered.clone()).unwrap_or_default() {
+            words if words.is_empty() => {
+                page.lines([
+                    "Oz's controller has not looked at it yet: an approval would not count".to_owned()
+                ]);
+            }
+            words => page.lines(words),
+        }
+        page
+    }
+
+    fn used(&self, _: Option<&NamespaceClass>, at: &str) -> Vec<String> {
+        if self.phase() != Phase::Active {
+            return Vec::new();
+        }
+        let mut lines = crate::session::namespace_lines(self, &[]);
+        lines.insert(0, format!("oz kubeconfig update {at}"));
+        lines.push(format!("oz extend {} --duration TIME {at}", self.name_any()));
+        lines
+    }
+}
+
 /// Who asks for what, and why.
-pub(super) fn about(page: &mut Page, request: &AccessRequest) {
-    let spec = &request.spec;
+pub(super) fn about<R: Described>(page: &mut Page, request: &R) {
     page.field("Request", &request.name_any());
     page.field("Namespace", &request.namespace().unwrap_or_default());
-    page.field("Requester", &spec.requester.username);
-    page.field("Reason", if spec.reason.is_empty() { "(none given)" } else { &spec.reason });
-    page.field("Template", &spec.template);
-    page.field("Pod", &spec.pod);
-    page.field("Container", &spec.container);
-    page.field("Memory", &spec.memory);
-    page.field("Cores", &spec.cpu);
-    page.field("Node", &spec.node);
-    page.field("Image", &spec.image);
+    page.field("Requester", &request.requester().username);
+    page.field("Reason", if request.reason().is_empty() { "(none given)" } else { request.reason() });
+    request.own_fields(page);
 }
 
 /// What a decision would be about.
@@ -139,27 +226,32 @@ pub(super) struct TermsShown {
 }
 
 /// For how long and what exactly would be granted, as the template reads now.
-pub(super) async fn terms(
+pub(super) async fn terms<R: Described>(
     cluster: &Cluster,
-    request: &AccessRequest,
-    template: Option<&AccessTemplate>,
+    request: &R,
+    policy: Option<&R::Policy>,
 ) -> TermsShown {
     let mut page = Page::default();
-    let Some(template) = template else {
-        page.field("Terms", "the template cannot be read, or is gone");
-        return TermsShown { page, pin: None };
+    let Some(policy) = policy else {
+        page.field("Terms", &format!("you may not read the {}, or it is gone", R::UNDER));
+        // What is offered is told by the request as well, and by what.
+        let status = request.status().cloned().unwrap_or_default();
+        if !status.offered.is_empty() && status.granted.is_empty() {
+            page.heading("Would be granted");
+            page.lines(status.offered);
+        }
+        return TermsShown { page, pin: status.offered_by };
     };
     let pin = TemplatePin {
-        uid: template.uid().unwrap_or_default(),
-        generation: template.metadata.generation.unwrap_or_default(),
+        uid: policy.uid().unwrap_or_default(),
+        generation: policy.meta().generation.unwrap_or_default(),
     };
-    let spec = &template.spec;
-    let default = request.spec.duration.is_empty();
-    page.field("Duration", if default { &spec.duration.default } else { &request.spec.duration });
-    page.field("Lends", &format!("{}, of {}", lends(spec), of(spec)));
-    let granted = request.status.as_ref().is_some_and(|s| !s.granted.is_empty());
+    let default = request.duration().is_empty();
+    page.field("Duration", if default { &policy.consent().duration.default } else { request.duration() });
+    page.field("Lends", &R::lends(policy));
+    let granted = request.status().is_some_and(|s| !s.granted.is_empty());
     if !granted && !request.phase().is_final() {
-        page.extend(offered(cluster, request, spec).await);
+        page.extend(request.offered(cluster, policy).await);
     }
     TermsShown { page, pin: Some(pin) }
 }
@@ -189,15 +281,15 @@ async fn offered(cluster: &Cluster, request: &AccessRequest, spec: &AccessTempla
     page
 }
 
-fn decisions(page: &mut Page, request: &AccessRequest, template: Option<&AccessTemplate>) {
-    let spec = &request.spec;
-    let given = spec.decisions.iter().filter(|d| d.decision == Verdict::Approve).count();
-    if let Some(template) = template {
-        page.field("Approvals", &format!("{given} of {}", template.spec.approvals));
+fn decisions<R: Asked>(page: &mut Page, request: &R, policy: Option<&R::Policy>) {
+    let decisions = request.decisions();
+    let given = decisions.iter().filter(|d| d.decision == Verdict::Approve).count();
+    if let Some(policy) = policy {
+        page.field("Approvals", &format!("{given} of {}", policy.consent().approvals));
     }
-    if !spec.decisions.is_empty() {
+    if !decisions.is_empty() {
         page.heading("Decisions");
-        page.lines(spec.decisions.iter().map(|d| {
+        page.lines(decisions.iter().map(|d| {
             let word = match d.decision {
                 Verdict::Approve => "approved",
                 Verdict::Deny => "denied",
@@ -208,8 +300,8 @@ fn decisions(page: &mut Page, request: &AccessRequest, template: Option<&AccessT
     }
 }
 
-fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
-    let status = request.status.clone().unwrap_or_default();
+fn standing<R: Asked>(page: &mut Page, request: &R, cluster: &Cluster) {
+    let status = request.status().cloned().unwrap_or_default();
     let now = cluster.now();
     let at =
         |t: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| t.as_ref().map(|t| stamp(t.0));
@@ -218,7 +310,7 @@ fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
     if let Some(ended) = outcome(request) {
         page.field("Ended", &format!("{} ({ended})", at(&status.ended_at).unwrap_or_default()));
     }
-    let created = request.metadata.creation_timestamp.as_ref();
+    let created = request.meta().creation_timestamp.as_ref();
     let age = created.map(|t| format!("{} ({} ago)", stamp(t.0), human(now.duration_since(t.0))));
     page.field("Asked", &age.unwrap_or_default());
     page.field("Approved", &at(&status.approved_at).unwrap_or_default());
@@ -229,6 +321,7 @@ fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
         "In pod",
         &[status.pod.as_str(), status.container.as_str()].join(" ").trim().replace(' ', ", container "),
     );
+    page.field("Lent", &status.namespaces.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", "));
     page.field("Account", &status.account);
     page.field("Grant", &status.grant);
     if !status.granted.is_empty() {
@@ -247,7 +340,7 @@ fn standing(page: &mut Page, request: &AccessRequest, cluster: &Cluster) {
 }
 
 /// What was noted about the request; nothing where that may not be read.
-async fn events(cluster: &Cluster, request: &AccessRequest) -> Vec<String> {
+async fn events<R: Asked>(cluster: &Cluster, request: &R) -> Vec<String> {
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);
     let only = format!("involvedObject.uid={}", request.uid().unwrap_or_default());
@@ -272,25 +365,29 @@ async fn events(cluster: &Cluster, request: &AccessRequest) -> Vec<String> {
         .collect()
 }
 
-fn next(
-    request: &AccessRequest,
-    template: Option<&AccessTemplate>,
+fn next<R: Described>(
+    request: &R,
+    policy: Option<&R::Policy>,
     mine: bool,
     cluster: &Cluster,
     repeat: &str,
 ) -> Vec<String> {
-    let name = request.name_any();
+    let target = request.target();
     let at = format!("-n {}{repeat}", request.namespace().unwrap_or_else(|| cluster.namespace.clone()));
+    let mut lines = match (request.phase(), mine) {
+        (Phase::Pending | Phase::Approved | Phase::Active, true) => request.used(policy, &at),
+        _ => Vec::new(),
+    };
     match (request.phase(), mine) {
-        (Phase::Pending, true) => vec![format!("oz shell {name} {at}"), format!("oz release {name} {at}")],
-        (Phase::Pending, false) => vec![format!("oz approve {name} {at}"), format!("oz deny {name} {at}")],
-        (Phase::Approved | Phase::Active, true) => {
-            let mut lines = vec![format!("oz shell {name} {at}"), format!("oz release {name} {at}")];
-            lines.extend(kubectl_lines(request, template));
-            lines
+        (Phase::Pending | Phase::Approved | Phase::Active, true) => {
+            lines.insert(lines.len().min(1), format!("oz release {target} {at}"));
         }
-        (Phase::Approved | Phase::Active, false) => vec![format!("oz revoke {name} {at}")],
-        (_, true) => vec![format!("oz access-request {} {at}", request.spec.template)],
-        (_, false) => Vec::new(),
+        (Phase::Pending, false) => {
+            lines.extend([format!("oz approve {target} {at}"), format!("oz deny {target} {at}")]);
+        }
+        (Phase::Approved | Phase::Active, false) => lines.push(format!("oz revoke {target} {at}")),
+        (_, true) => lines.push(format!("{} {at}", request.again())),
+        (_, false) => {}
     }
+    lines
 }

@@ -1,13 +1,15 @@
 //! `oz enable`
 
+mod namespaces;
+
 use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, ResourceExt as _};
-use oz_shared::Grant;
 use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
 use oz_shared::role::in_words;
+use oz_shared::{AccessRequest, Grant};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   oz enable shop pay
   oz enable shop --bind-requester          roles may be bound to people by their own names, too
+  oz enable --namespaces                   whole namespaces may be lent, as classes say
   oz enable --list
   oz enable shop --disable";
 
@@ -33,8 +36,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The namespaces
-    #[arg(value_name = "NAMESPACE", required_unless_present = "list")]
+    #[arg(value_name = "NAMESPACE", required_unless_present_any = ["list", "making"])]
     namespaces: Vec<String>,
+    /// Let Oz make namespaces, and delete those that it made; with --disable, no longer
+    #[arg(long = "namespaces", id = "making", conflicts_with_all = ["list", "namespaces", "bind_requester"])]
+    making: bool,
     /// No longer: end what is lent there, then take the controller's rights away
     #[arg(long, conflicts_with = "list")]
     disable: bool,
@@ -66,6 +72,13 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     if args.list {
         return list(&args, app, &cluster).await;
+    }
+    if args.making {
+        match args.disable {
+            true => namespaces::disable(&args, app, &cluster).await?,
+            false => namespaces::enable(app, &cluster).await?,
+        }
+        return Ok(exit::DONE);
     }
     if args.disable {
         for namespace in &args.namespaces {
@@ -206,9 +219,10 @@ async fn explain(app: &App, cluster: &Cluster, roles: &[ClusterRole], namespaces
     }
 }
 
-/// Does the grant hold anything in the namespace, or come from there?
+/// Does the grant hold anything in the namespace, or come from there? What is lent as a namespace is no matter of it.
 fn touches(grant: &Grant, namespace: &str) -> bool {
-    grant.spec.request.namespace == namespace || grant.spec.access.iter().any(|a| a.namespace == namespace)
+    grant.spec.request.namespace == namespace && grant.spec.namespaces.is_none()
+        || grant.spec.access.iter().any(|a| a.namespace == namespace)
 }
 
 async fn disable(args: &Args, app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
@@ -287,9 +301,9 @@ async fn unbind(cluster: &Cluster, namespace: &str, binding: &RoleBinding) -> Re
 }
 
 async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
-    for (request, fault) in
-        installation::end_all(cluster, Some(namespace), "Oz is disabled in this namespace").await?
-    {
+    let ended =
+        installation::end_all::<AccessRequest>(cluster, Some(namespace), "Oz is disabled in this namespace");
+    for (request, fault) in ended.await? {
         app.printer.warn(&format!("{} was not released: {}", request.name_any(), Error::from(fault).message));
     }
     let left =
@@ -311,6 +325,8 @@ async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error>
 
 async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
     let enabled = installation::enabled(cluster).await?;
+    // Who may not see it is told nothing of it.
+    let making = namespaces::made(cluster).await.ok();
     // Who may not read grants sees the namespaces all the same.
     let grants = installation::live(cluster).await.ok();
     let count = |e: &Enabled| {
@@ -328,9 +344,12 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 .iter()
                 .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "bindRequester": e.by_name, "grants": count(e)}))
                 .collect();
-            app.printer.data(&format!("{:#}", json!({"namespaces": items})))?;
+            app.printer.data(&format!("{:#}", json!({"namespaces": items, "lendsNamespaces": making})))?;
         }
-        As::Table if enabled.is_empty() => app.printer.say("Oz may lend nowhere yet: oz enable NAMESPACE"),
+        As::Table if enabled.is_empty() => {
+            app.printer.say("Oz may lend in no namespace yet: oz enable NAMESPACE");
+            tell(app, making);
+        }
         As::Table => {
             let rows: Vec<Vec<String>> = enabled
                 .iter()
@@ -348,9 +367,19 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 })
                 .collect();
             app.printer.data(&Table::new(&["NAMESPACE", "STATE", "GRANTS"]).whole(&rows))?;
+            tell(app, making);
         }
     }
     Ok(exit::DONE)
+}
+
+/// Whether whole namespaces may be lent.
+fn tell(app: &App, making: Option<bool>) {
+    match making {
+        Some(true) => app.printer.say("It may lend whole namespaces."),
+        Some(false) => app.printer.say("It may lend no whole namespaces: oz enable --namespaces"),
+        None => {}
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let scope = args.list.scope(&cluster);
     let here = |grant: &Grant| {
         scope.is_none_or(|ns| {
-            grant.spec.request.namespace == ns || grant.spec.access.iter().any(|a| a.namespace == ns)
+            let lent = grant.status.iter().flat_map(|s| &s.namespaces);
+            grant.spec.request.namespace == ns
+                || grant.spec.access.iter().any(|a| a.namespace == ns)
+                || lent.into_iter().any(|n| n.name == ns)
         }) && args.user.as_ref().is_none_or(|user| grant.spec.holder.username == *user)
     };
     match cluster.list::<Grant>("list grants", None, &args.list.params()).await {

@@ -5,19 +5,18 @@ mod import;
 
 use std::collections::BTreeSet;
 
-use kube::ResourceExt as _;
 use kube::api::ListParams;
-use oz_shared::Request as _;
-use oz_shared::{AccessRequest, Phase};
+use oz_shared::request::Requester;
+use oz_shared::{AccessRequest, NamespaceRequest, Phase};
 
 use super::list::left_out;
 use crate::app::App;
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault, Listing, context_name, entry, is_mine, mint};
-use crate::kubeconfig::OurEntry;
-use crate::session::by_own_name;
+use crate::kube::{Asked, Cluster, Fault, Listing, Unread, entries, is_mine, mint, own_name};
+use crate::kubeconfig::{Entry, OurEntry};
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,51 +61,87 @@ async fn update(app: &App, all_namespaces: bool) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let scope = (!all_namespaces).then(|| cluster.namespace.clone());
     let me = cluster.whoami().await?;
-    let Listing { items, unread } =
-        cluster.list::<AccessRequest>("list requests", scope.as_deref(), &ListParams::default()).await?;
-    left_out(app, &unread);
-    let active: Vec<AccessRequest> = items
-        .into_iter()
-        .filter(|r| is_mine(r, &me) && r.phase() == Phase::Active && !r.spec.released && !by_own_name(r))
-        .collect();
-    let mut entries = Vec::new();
-    let mut failed = None;
-    for request in &active {
-        match mint(&cluster, request).await {
-            Ok(token) => entries.push(entry(&cluster, request, &token)),
-            Err(error) => {
-                let error = Error::from(error);
-                app.printer.warn(&format!("{}: {}", request.name_any(), error.message));
-                failed = Some(error);
-            }
-        }
+    let mut held = Held::default();
+    held.by::<AccessRequest>(app, &cluster, scope.as_deref(), &me).await?;
+    match held.by::<NamespaceRequest>(app, &cluster, scope.as_deref(), &me).await {
+        // Who is lent access alone need not see requests for namespaces; what he has of them is left as it is.
+        Err(fault) if matches!(fault.code(), Some(403 | 404)) => {}
+        seen => seen?,
     }
-    let read = active.iter().map(|r| context_name(&r.namespace().unwrap_or_default(), &r.name_any()));
-    let live: BTreeSet<String> =
-        read.chain(unread.iter().map(|r| context_name(&r.namespace, &r.name))).collect();
+    let Held { entries, live, complete, failed } = held;
     let (now, server) = (cluster.now(), cluster.server());
-    // Only what this list is complete for can be told to be dead.
+    // Only what the lists are complete for can be told to be dead.
     let keep = |ours: &OurEntry| {
-        let here = !ours.request.is_empty() && (scope.is_none() || ours.namespace == scope);
-        live.contains(&ours.name) || !here || ours.server.as_deref() != Some(server.as_str())
+        let Some((namespace, target)) = ours.request.split_once('/') else { return true };
+        let listed = scope.as_deref().is_none_or(|scope| scope == namespace)
+            && target.parse::<Target>().is_ok_and(|target| complete.contains(&target.kind));
+        live.contains(&ours.request) || !listed || ours.server.as_deref() != Some(server.as_str())
     };
-    let (gone, written) = store.change(|draft| {
+    let ((gone, names), written) = store.change(|draft| {
         let gone = draft.prune(now, keep);
+        let mut names = Vec::new();
         for entry in &entries {
-            draft.put(entry)?;
+            let entry = Entry { name: own_name(&draft.ours(), entry), ..entry.clone() };
+            draft.put(&entry)?;
+            names.push(entry.name);
         }
-        Ok(gone)
+        Ok((gone, names))
     })?;
     for backup in written.backups {
         app.printer.say(&format!("Kept the kubeconfig as it was in {}", backup.display()));
     }
-    for name in gone.iter().filter(|name| !live.contains(*name)) {
+    for name in gone.iter().filter(|name| !names.contains(name)) {
         app.printer.say(&format!("Removed {name}"));
     }
-    for entry in &entries {
-        app.printer.data(&entry.name)?;
+    for name in &names {
+        app.printer.data(name)?;
     }
     failed.map_or(Ok(exit::DONE), Err)
+}
+
+/// What the user holds, as a kubeconfig shows it.
+#[derive(Default)]
+struct Held {
+    entries: Vec<Entry>,
+    /// The marks of all that is active.
+    live: BTreeSet<String>,
+    /// Of which kinds all is known.
+    complete: Vec<Kind>,
+    failed: Option<Error>,
+}
+
+impl Held {
+    /// Adds what he holds by requests of one kind.
+    async fn by<R: Asked>(
+        &mut self,
+        app: &App,
+        cluster: &Cluster,
+        scope: Option<&str>,
+        me: &Requester,
+    ) -> Result<(), Fault> {
+        let Listing { items, unread } =
+            cluster.list::<R>("list requests", scope, &ListParams::default()).await?;
+        left_out(app, &unread);
+        // What cannot be read may be his.
+        let mark = |u: &Unread| format!("{}/{}", u.namespace, R::KIND.target(&u.name));
+        self.live.extend(unread.iter().map(mark));
+        let active = |r: &&R| {
+            is_mine(*r, me) && r.phase() == Phase::Active && r.release().is_none() && !r.by_own_name()
+        };
+        for request in items.iter().filter(active) {
+            self.live.insert(request.mark());
+            match mint(cluster, request).await {
+                Ok(token) => self.entries.extend(entries(cluster, request, &token)),
+                Err(error) => {
+                    let error = Error::from(error);
+                    app.printer.warn(&format!("{}: {}", request.target(), error.message));
+                    self.failed = Some(error);
+                }
+            }
+        }
+        self.complete.push(R::KIND);
+        Ok(())
+    }
 }
 
 async fn prune(app: &App) -> Result<u8, Error> {
@@ -139,10 +174,14 @@ async fn ended(cluster: &Cluster, ours: &[OurEntry]) -> BTreeSet<String> {
     let server = cluster.server();
     let mut dead = BTreeSet::new();
     for entry in ours.iter().filter(|e| e.server.as_deref() == Some(server.as_str())) {
-        let Some((namespace, name)) = entry.request.split_once('/') else { continue };
-        let api = cluster.requests(Some(namespace));
-        let over = match cluster.call("read the request", api.get(name)).await {
-            Ok(request) => request.phase().is_final() || request.spec.released,
+        let Some((namespace, target)) = entry.request.split_once('/') else { continue };
+        let Ok(target) = target.parse::<Target>() else { continue };
+        let over = match target.kind {
+            Kind::Access => over::<AccessRequest>(cluster, namespace, &target.name).await,
+            Kind::Namespaces => over::<NamespaceRequest>(cluster, namespace, &target.name).await,
+        };
+        let over = match over {
+            Ok(over) => over,
             Err(fault @ Fault::Api { .. }) => fault.code() == Some(404),
             // Asking on would take the same time again for each.
             Err(_) => break,
@@ -152,4 +191,10 @@ async fn ended(cluster: &Cluster, ours: &[OurEntry]) -> BTreeSet<String> {
         }
     }
     dead
+}
+
+async fn over<R: Asked>(cluster: &Cluster, namespace: &str, name: &str) -> Result<bool, Fault> {
+    let api = cluster.asked::<R>(Some(namespace));
+    let request = cluster.call("read the request", api.get(name)).await?;
+    Ok(request.phase().is_final() || request.release().is_some())
 }

@@ -4,15 +4,18 @@
 mod access_request;
 mod approve;
 mod check;
+mod classes;
 mod completion;
 mod deny;
 mod describe;
 mod enable;
+mod extend;
 mod grants;
 mod install;
 mod kubeconfig;
 mod list;
 mod migrate;
+mod namespace_request;
 mod pending;
 mod release;
 mod requests;
@@ -26,6 +29,7 @@ mod version;
 use std::ffi::OsString;
 
 pub(crate) use self::completion::{answered as completion_answered, files as static_completions};
+pub(crate) use self::namespace_request::{asked as asked_namespaces, label, unnamed};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
@@ -54,7 +58,10 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     AccessRequest(access_request::Args),
+    NamespaceRequest(namespace_request::Args),
+    Extend(extend::Args),
     Templates(templates::Args),
+    Classes(classes::Args),
     Requests(requests::Args),
     Pending(pending::Args),
     Grants(grants::Args),
@@ -99,6 +106,9 @@ pub(crate) fn remote_command_follows(args: &[OsString]) -> bool {
 pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
     match command {
         Command::AccessRequest(args) => app.block_on(access_request::run(args, app)),
+        Command::NamespaceRequest(args) => app.block_on(namespace_request::run(args, app)),
+        Command::Extend(args) => app.block_on(extend::run(args, app)),
+        Command::Classes(args) => app.block_on(classes::run(args, app)),
         Command::Templates(args) => app.block_on(templates::run(args, app)),
         Command::Requests(args) => app.block_on(requests::run(args, app)),
         Command::Pending(args) => app.block_on(pending::run(args, app)),

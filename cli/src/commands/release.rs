@@ -1,25 +1,28 @@
 //! `oz release`
 
 use kube::ResourceExt as _;
+use oz_shared::request::Requester;
+use oz_shared::{AccessRequest, NamespaceRequest};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{outcome, release};
+use crate::kube::{Asked, Cluster, named, outcome, release};
 use crate::output::one_line;
 use crate::session::forget;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
   oz release access-request-api-exec-7k2pd
+  oz release nsreq/alice-try-4mz0q
   oz requests --mine -o name | xargs oz release";
 
-/// Give back an access that you hold, or take back a request
+/// Give back what you hold, or take back a request; lent namespaces are deleted with all that is in them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
@@ -31,16 +34,30 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
     for target in &args.targets {
-        let request = cluster.request(&target.name).await?;
-        let name = request.name_any();
-        match outcome(&request) {
-            Some(ended) => app.printer.say(&format!("{name} is over: {ended}.")),
-            None => {
-                release(&cluster, &request, &me, &args.reason).await?;
-                app.printer.say(&format!("Released {name}."));
-            }
+        match target.kind {
+            Kind::Access => give_back::<AccessRequest>(&args, app, &cluster, &me, target).await?,
+            Kind::Namespaces => give_back::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
         }
-        forget(app, &cluster.namespace, &name);
     }
     Ok(exit::DONE)
+}
+
+async fn give_back<R: Asked>(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    me: &Requester,
+    target: &Target,
+) -> Result<(), Error> {
+    let request: R = named(cluster, target).await?;
+    let name = request.name_any();
+    match outcome(&request) {
+        Some(ended) => app.printer.say(&format!("{name} is over: {ended}.")),
+        None => {
+            release(cluster, &request, me, &args.reason).await?;
+            app.printer.say(&format!("Released {name}."));
+        }
+    }
+    forget(app, &request);
+    Ok(())
 }

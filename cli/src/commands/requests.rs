@@ -1,15 +1,17 @@
 //! `oz requests`
 
-use oz_shared::AccessRequest;
+use oz_shared::{AccessRequest, NamespaceRequest};
 
-use super::list::{self, ListArgs};
+use super::list::{self, Item, ListArgs};
 use crate::app::App;
 use crate::error::Error;
-use crate::kube::is_mine;
+use crate::kube::{Asked, Cluster, is_mine};
+use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
   oz requests
+  oz requests nsreq -A                  those for namespaces
   oz requests --mine -A
   oz requests -A -w
   oz requests -o json | jq '.items[].spec.reason'";
@@ -18,6 +20,9 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Of which kind: accessrequest or namespacerequest (nsreq)
+    #[arg(value_name = "KIND", default_value = "accessrequest")]
+    kind: Kind,
     #[command(flatten)]
     list: ListArgs,
     /// Only your own
@@ -27,16 +32,20 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
-    let scope = args.list.scope(&cluster);
+    match args.kind {
+        Kind::Access => show::<AccessRequest>(&args, app, &cluster).await,
+        Kind::Namespaces => show::<NamespaceRequest>(&args, app, &cluster).await,
+    }
+}
+
+async fn show<R: Asked + Item>(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
+    let scope = args.list.scope(cluster);
     let me = if args.mine { Some(cluster.whoami().await?) } else { None };
-    let wanted = |request: &AccessRequest| me.as_ref().is_none_or(|me| is_mine(request, me));
+    let wanted = |request: &R| me.as_ref().is_none_or(|me| is_mine(request, me));
     if args.list.watch {
-        return list::follow(app, &cluster, &args.list, scope, async |request: &AccessRequest| {
-            Ok(wanted(request))
-        })
-        .await;
+        return list::follow(app, cluster, &args.list, scope, async |request: &R| Ok(wanted(request))).await;
     }
     let mut listing = cluster.list("list requests", scope, &args.list.params()).await?;
     listing.items.retain(wanted);
-    list::print(app, &cluster, &args.list, listing)
+    list::print(app, cluster, &args.list, listing)
 }

@@ -3,25 +3,29 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
-use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::request::Requester;
+use oz_shared::{AccessRequest, Grant, NamespaceRequest, RequestStatus};
 use serde::de::DeserializeOwned;
 
 use super::list::left_out;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault, Listing, context_name, outcome, release, token_in_kubeconfig};
+use crate::kube::{
+    Asked, Cluster, Fault, Listing, context_name, named, outcome, release, token_in_kubeconfig,
+};
 use crate::output::one_line;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 
 /// How long `--verify` waits for everything to be gone: a token is refused within seconds of its account's end.
 const VERIFY: Duration = Duration::from_secs(60);
+/// How long namespaces may take to be deleted with all that is in them.
+const DELETED: Duration = Duration::from_secs(180);
 /// Between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 /// Requests in flight at once: each is a connection of its own.
@@ -36,7 +40,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
     #[arg(value_name = "NAME", required_unless_present = "user", conflicts_with = "user")]
     targets: Vec<Target>,
     /// All that this user holds or waits for
@@ -56,18 +60,34 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
-    let Listing { items: requests, unread } = match &args.user {
-        Some(user) => held_by(&args, &cluster, user).await?,
-        None => {
-            let mut requests = Vec::new();
-            for target in &args.targets {
-                requests.push(cluster.request(&target.name).await?);
-            }
-            Listing { items: requests, unread: Vec::new() }
+    let (access, namespaces, unread) = match &args.user {
+        Some(user) => {
+            let (access, namespaces) = (
+                held_by::<AccessRequest>(&args, &cluster, user).await,
+                held_by::<NamespaceRequest>(&args, &cluster, user).await,
+            );
+            // Who may revoke access alone need not see requests for namespaces.
+            let unseen = |error: &Error| matches!(error.code, exit::DENIED | exit::INTERNAL);
+            let namespaces = match namespaces {
+                Err(error) if unseen(&error) => Listing { items: Vec::new(), unread: Vec::new() },
+                namespaces => namespaces?,
+            };
+            let mut access = access?;
+            // Grants that cannot be read are told by both.
+            access.unread.extend(
+                namespaces.unread.into_iter().filter(|u| !access.unread.contains(u)).collect::<Vec<_>>(),
+            );
+            (access.items, namespaces.items, access.unread)
         }
+        None => (
+            meant::<AccessRequest>(&args, &cluster).await?,
+            meant::<NamespaceRequest>(&args, &cluster).await?,
+            Vec::new(),
+        ),
     };
     left_out(app, &unread);
-    if let (true, true, Some(user)) = (requests.is_empty(), unread.is_empty(), &args.user) {
+    let none = access.is_empty() && namespaces.is_empty() && unread.is_empty();
+    if let (true, Some(user)) = (none, &args.user) {
         app.printer.say(&format!(
             "{user} holds nothing{}.",
             if args.all_namespaces { "" } else { " in this namespace" }
@@ -75,29 +95,16 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         return Ok(exit::DONE);
     }
     // All are ended before any is waited for, and one that fails keeps none of the others.
-    let live = |request: &&AccessRequest| outcome(request).is_none();
-    let ends = requests.iter().filter(live).map(|request| {
-        let (cluster, me, reason) = (&cluster, &me, &args.reason);
-        async move { (request, release(cluster, request, me, reason).await) }
-    });
-    let mut failed: Option<Error> = None;
-    for (request, ended) in futures::stream::iter(ends).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
-        let (name, user) = (request.name_any(), &request.spec.requester.username);
-        match ended {
-            Ok(_) => app.printer.say(&format!("Revoked {name}, held by {user}.")),
-            Err(fault) => {
-                let error = Error::from(fault);
-                app.printer.warn(&format!("{name}, held by {user}, was not revoked: {}", error.message));
-                failed = Some(error);
-            }
-        }
-    }
-    for over in requests.iter().filter(|r| outcome(r).is_some()) {
-        app.printer.say(&format!("{} is over already.", over.name_any()));
-    }
+    let mut failed = end(&args, app, &cluster, &me, &access).await;
+    failed = end(&args, app, &cluster, &me, &namespaces).await.or(failed);
     if args.verify {
-        for request in &requests {
-            verify(app, &cluster, request).await?;
+        for request in &access {
+            let status = ended(app, &cluster, request).await?;
+            verify(app, &cluster, request, &status).await?;
+        }
+        for request in &namespaces {
+            let status = ended(app, &cluster, request).await?;
+            verify_namespaces(app, &cluster, request, &status).await?;
         }
     }
     if !unread.is_empty() {
@@ -107,28 +114,68 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     failed.map_or(Ok(exit::DONE), Err)
 }
 
+/// Those that are named, of one kind.
+async fn meant<R: Asked>(args: &Args, cluster: &Cluster) -> Result<Vec<R>, Error> {
+    let mut requests = Vec::new();
+    for target in args.targets.iter().filter(|t| t.kind == R::KIND) {
+        requests.push(named(cluster, target).await?);
+    }
+    Ok(requests)
+}
+
+/// Ends what is not over; the last failure.
+async fn end<R: Asked>(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    me: &Requester,
+    requests: &[R],
+) -> Option<Error> {
+    let live = |request: &&R| outcome(*request).is_none();
+    let ends = requests
+        .iter()
+        .filter(live)
+        .map(|request| async move { (request, release(cluster, request, me, &args.reason).await) });
+    let mut failed: Option<Error> = None;
+    for (request, ended) in futures::stream::iter(ends).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        let (name, user) = (request.name_any(), &request.requester().username);
+        match ended {
+            Ok(_) => app.printer.say(&format!("Revoked {name}, held by {user}.")),
+            Err(fault) => {
+                let error = Error::from(fault);
+                app.printer.warn(&format!("{name}, held by {user}, was not revoked: {}", error.message));
+                failed = Some(error);
+            }
+        }
+    }
+    for over in requests.iter().filter(|r| outcome(*r).is_some()) {
+        app.printer.say(&format!("{} is over already.", over.name_any()));
+    }
+    failed
+}
+
 /// Every live request of a user: by the grants where they may be read, as those are what counts, and by the requests.
-async fn held_by(args: &Args, cluster: &Cluster, user: &str) -> Result<Listing<AccessRequest>, Error> {
+async fn held_by<R: Asked>(args: &Args, cluster: &Cluster, user: &str) -> Result<Listing<R>, Error> {
     let scope = (!args.all_namespaces).then_some(cluster.namespace.as_str());
     let params = ListParams::default();
     let (grants, requests) = tokio::join!(
         cluster.list::<Grant>("list grants", None, &params),
-        cluster.list::<AccessRequest>("list requests", scope, &params),
+        cluster.list::<R>("list requests", scope, &params),
     );
     let mut found = match (&grants, requests) {
         (_, Ok(list)) => list,
         (Ok(_), Err(_)) => Listing { items: Vec::new(), unread: Vec::new() },
         (Err(_), Err(fault)) => return Err(fault.into()),
     };
-    found.items.retain(|r| r.spec.requester.username == user && outcome(r).is_none());
+    found.items.retain(|r| r.requester().username == user && outcome(r).is_none());
     let grants = grants.unwrap_or(Listing { items: Vec::new(), unread: Vec::new() });
     found.unread.extend(grants.unread);
     for grant in grants.items {
         let spec = &grant.spec.request;
         let here = scope.is_none_or(|ns| ns == spec.namespace);
         let known = found.items.iter().any(|r| r.uid().as_deref() == Some(&spec.uid));
-        if here && !known && grant.spec.holder.username == user && spec.kind == "AccessRequest" {
-            let api = cluster.requests(Some(&spec.namespace));
+        if here && !known && grant.spec.holder.username == user && spec.kind == R::kind(&()) {
+            let api = cluster.asked::<R>(Some(&spec.namespace));
             match cluster.call("read the request", api.get(&spec.name)).await {
                 Ok(request) => found.items.push(request),
                 // Without its request a grant ends by itself.
@@ -140,29 +187,50 @@ async fn held_by(args: &Args, cluster: &Cluster, user: &str) -> Result<Listing<A
     Ok(found)
 }
 
-/// Waits until nothing is left, and says for each thing whether that could be seen.
-async fn verify(app: &App, cluster: &Cluster, request: &AccessRequest) -> Result<(), Error> {
+/// How long that may take.
+fn limit<R: Asked>() -> Duration {
+    match R::KIND {
+        Kind::Access => VERIFY,
+        Kind::Namespaces => DELETED,
+    }
+}
+
+/// Waits until the controller has ended it, and gives what it had come to.
+async fn ended<R: Asked>(app: &App, cluster: &Cluster, request: &R) -> Result<RequestStatus, Error> {
     let (name, namespace) =
         (request.name_any(), request.namespace().unwrap_or_else(|| cluster.namespace.clone()));
-    let deadline = tokio::time::Instant::now() + VERIFY;
-    let requests = cluster.requests(Some(&namespace));
+    let deadline = tokio::time::Instant::now() + limit::<R>();
+    let requests = cluster.asked::<R>(Some(&namespace));
     let status = loop {
         match cluster.call("read the request", requests.get(&name)).await {
             Ok(now) if outcome(&now).is_some() && now.phase().is_final() => {
-                break now.status.unwrap_or_default();
+                break now.status().cloned().unwrap_or_default();
             }
-            Err(fault) if fault.code() == Some(404) => break request.status.clone().unwrap_or_default(),
+            Err(fault) if fault.code() == Some(404) => break request.status().cloned().unwrap_or_default(),
             Ok(_) => {}
             Err(fault) => return Err(fault.into()),
         }
         if tokio::time::Instant::now() > deadline {
-            return Err(Error::new(exit::NOT_READY, format!("{name} is released, but the controller has not ended it within {} s", VERIFY.as_secs()))
+            return Err(Error::new(exit::NOT_READY, format!("{name} is released, but the controller has not ended it within {} s", limit::<R>().as_secs()))
                 .hint("kubectl get pods -n oz-system shows whether the controller runs")
-                .hint(format!("a kubectl delete grant by who holds revoke on grants ends access without it: oz describe {name} -n {namespace}")));
+                .hint(format!("a kubectl delete grant by who holds revoke on grants ends access without it: oz describe {} -n {namespace}", request.target())));
         }
         tokio::time::sleep(LOOK).await;
     };
     app.printer.say(&format!("{name}: ended."));
+    Ok(status)
+}
+
+/// Waits until nothing is left, and says for each thing whether that could be seen.
+async fn verify(
+    app: &App,
+    cluster: &Cluster,
+    request: &AccessRequest,
+    status: &RequestStatus,
+) -> Result<(), Error> {
+    let (name, namespace) =
+        (request.name_any(), request.namespace().unwrap_or_else(|| cluster.namespace.clone()));
+    let deadline = tokio::time::Instant::now() + VERIFY;
     if status.grant.is_empty() {
         app.printer.say("  nothing had been granted");
         return Ok(());
@@ -181,14 +249,62 @@ async fn verify(app: &App, cluster: &Cluster, request: &AccessRequest) -> Result
         gone(app, cluster, "role binding", &bindings, &status.account, deadline).await?;
         gone(app, cluster, "account", &accounts, &status.account, deadline).await?;
     }
-    let Some(token) = token_in_kubeconfig(&app.settings, &context_name(&namespace, &name)) else {
+    // A role is for no pod in particular.
+    let pod = if status.pod.is_empty() { "any" } else { &status.pod };
+    try_token(app, cluster, (&name, &context_name(&namespace, &name)), (&namespace, pod), deadline).await
+}
+
+/// The same where whole namespaces were lent. They are gone first: the grant is while they are.
+async fn verify_namespaces(
+    app: &App,
+    cluster: &Cluster,
+    request: &NamespaceRequest,
+    status: &RequestStatus,
+) -> Result<(), Error> {
+    let deadline = tokio::time::Instant::now() + VERIFY;
+    if status.grant.is_empty() {
+        app.printer.say("  nothing had been granted");
+        return Ok(());
+    }
+    gone(app, cluster, "grant", &cluster.grants(), &status.grant, deadline).await?;
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    for lent in &status.namespaces {
+        match cluster.call("read the namespace", api.get_metadata_opt(&lent.name)).await {
+            Ok(Some(there)) if there.uid().as_deref() == Some(&lent.uid) => {
+                app.printer.say(&format!("  namespace {}: kept on by another request", lent.name));
+            }
+            // Another one of its name is nobody's matter.
+            Ok(_) => app.printer.say(&format!("  namespace {}: gone", lent.name)),
+            Err(fault) if fault.code() == Some(403) => {
+                app.printer.say(&format!("  namespace {}: you may not look", lent.name));
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    if status.account.is_empty() {
+        return Ok(());
+    }
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
+    gone(app, cluster, "account", &accounts, &status.account, deadline).await?;
+    let contexts = request.contexts();
+    let Some((context, namespace)) = contexts.first() else { return Ok(()) };
+    try_token(app, cluster, (&request.name_any(), context), (namespace, "any"), deadline).await
+}
+
+/// Waits until the token that the kubeconfig's context holds, if it does, is refused for a look at a pod.
+async fn try_token(
+    app: &App,
+    cluster: &Cluster,
+    (name, context): (&str, &str),
+    (namespace, pod): (&str, &str),
+    deadline: tokio::time::Instant,
+) -> Result<(), Error> {
+    let Some(token) = token_in_kubeconfig(&app.settings, context) else {
         app.printer.say("  token: none here to try");
         return Ok(());
     };
     let session = cluster.session(&token)?;
-    let pods: Api<Pod> = Api::namespaced(session, &namespace);
-    // A role is for no pod in particular.
-    let pod = if status.pod.is_empty() { "any" } else { &status.pod };
+    let pods: Api<Pod> = Api::namespaced(session, namespace);
     loop {
         match cluster.call("try the token", pods.get(pod)).await {
             Err(fault) if matches!(fault.code(), Some(401 | 403)) => {

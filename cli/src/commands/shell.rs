@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use oz_shared::Phase;
 use oz_shared::Request as _;
+use oz_shared::{AccessRequest, Phase};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::kube::{Goal, outcome};
+use crate::kube::{Goal, named, outcome};
 use crate::session::{SessionArgs, enter};
-use crate::target::Target;
+use crate::target::{Kind, Target};
 use crate::waiting::wait;
 
 /// How long a request that is not active yet is waited for. It expires by itself, mostly earlier.
@@ -40,7 +40,11 @@ impl Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
-    let mut request = cluster.request(&args.target.name).await?;
+    if args.target.kind == Kind::Namespaces {
+        return Err(Error::usage("a lent namespace has no shell of its own")
+            .hint(format!("oz kubeconfig update -n {} writes its context, for kubectl", cluster.namespace)));
+    }
+    let mut request: AccessRequest = named(&cluster, &args.target).await?;
     if let Some(ended) = outcome(&request) {
         let again =
             format!("ask again: oz access-request {} -n {}", request.spec.template, cluster.namespace);

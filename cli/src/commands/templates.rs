@@ -81,11 +81,11 @@ impl May {
         let all = match self.everything.get(&namespace) {
             Some(all) => *all,
             None => {
-                let all = cluster.may("request", &namespace, "").await?;
+                let all = cluster.may::<AccessTemplate>("request", &namespace, "").await?;
                 self.everything.insert(namespace.clone(), all);
                 all
             }
         };
-        Ok(all || cluster.may("request", &namespace, &name).await?)
+        Ok(all || cluster.may::<AccessTemplate>("request", &namespace, &name).await?)
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use oz_shared::Phase;
-use oz_shared::Request as _;
+use oz_shared::{AccessRequest, NamespaceRequest, Phase};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -15,9 +14,9 @@ use crate::app::App;
 use crate::cache::{Cache, Kept, Turn};
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Ended, Fault, SessionError, Way, mint, outcome};
+use crate::kube::{Asked, Cluster, Ended, Fault, SessionError, Way, account, mint, outcome};
 use crate::session::not_the_holder;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 
 /// The protocol in its two versions, which are one; kubectl wants the one in which it asked.
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
@@ -43,7 +42,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request: NAME, or accessrequest/NAME
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME
     #[arg(value_name = "NAME")]
     target: Target,
     /// The request's uid: another one of the same name is not meant
@@ -52,7 +51,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
-    let about = args.target.name.clone();
+    let about = args.target.to_string();
     // It is read in the midst of kubectl's own words.
     answer(args, app).await.map_err(|error| on_one_line(&about, error))
 }
@@ -61,7 +60,7 @@ async fn answer(args: Args, app: &App) -> Result<u8, Error> {
     let version = version(std::env::var(EXEC_INFO).ok().as_deref())?;
     let mut way = Way::find(&app.settings).await?;
     let namespace = way.namespace(&app.settings);
-    let key = way.key(&namespace, &args.target.name, &args.uid);
+    let key = way.key(&namespace, &args.target.to_string(), &args.uid);
     way.tell_plugin(ABOVE, &below(&std::env::var(ABOVE).unwrap_or_default(), &key)?);
 
     let cache = Cache::open();
@@ -72,7 +71,12 @@ async fn answer(args: Args, app: &App) -> Result<u8, Error> {
         },
         None => (None, None),
     };
-    match fetch(&args, app, way, &key, kept.as_ref()).await {
+    let cluster = Cluster::by(way, &app.settings)?;
+    let fetched = match args.target.kind {
+        Kind::Access => fetch::<AccessRequest>(&args, &cluster, &key, kept.as_ref()).await,
+        Kind::Namespaces => fetch::<NamespaceRequest>(&args, &cluster, &key, kept.as_ref()).await,
+    };
+    match fetched {
         Ok(kept) => {
             if let Some(cache) = &cache {
                 cache.prune(Timestamp::now());
@@ -90,7 +94,7 @@ async fn answer(args: Args, app: &App) -> Result<u8, Error> {
         },
         Err(Failure::Final(error)) => {
             if let Some(cache) = cache.filter(|_| error.code == exit::ENDED) {
-                cache.forget(&format!("{namespace}/{}", args.target.name));
+                cache.forget(&format!("{namespace}/{}", args.target));
             }
             Err(error)
         }
@@ -156,10 +160,14 @@ impl From<Fault> for Failure {
 }
 
 /// Asks the cluster: whether the access is there, and for a token unless the one that is kept is still its own.
-async fn fetch(args: &Args, app: &App, way: Way, key: &str, kept: Option<&Kept>) -> Result<Kept, Failure> {
-    let cluster = Cluster::by(way, &app.settings)?;
+async fn fetch<R: Asked>(
+    args: &Args,
+    cluster: &Cluster,
+    key: &str,
+    kept: Option<&Kept>,
+) -> Result<Kept, Failure> {
     let deleted = || Failure::Final(Ended::Deleted.into());
-    let request = match cluster.request(&args.target.name).await {
+    let request = match cluster.find::<R>(&args.target.name).await {
         Err(fault) if fault.code() == Some(404) && !args.uid.is_empty() => return Err(deleted()),
         answer => answer?,
     };
@@ -167,21 +175,23 @@ async fn fetch(args: &Args, app: &App, way: Way, key: &str, kept: Option<&Kept>)
         return Err(deleted());
     }
     if let Some(ended) = outcome(&request) {
-        let again =
-            format!("ask again: oz access-request {} -n {}", request.spec.template, cluster.namespace);
+        let again = format!("ask again: {} -n {}", request.again(), cluster.namespace);
         return Err(Failure::Final(Error::from(ended).hint(again)));
     }
     if request.phase() != Phase::Active {
         let error = Error::new(exit::NOT_READY, "it is not granted yet");
-        return Err(Failure::Final(error.hint(format!("oz describe {} tells more", args.target.name))));
+        return Err(Failure::Final(error.hint(format!("oz describe {} tells more", args.target))));
     }
-    let account = request.status.as_ref().map(|s| s.account.clone()).unwrap_or_default();
+    let account = account(cluster, &request).await.map_err(|error| match error {
+        SessionError::Fault(fault) => Failure::from(fault),
+        error => Failure::Final(error.into()),
+    })?;
     let now = Timestamp::now();
     let (asker, asked) = (parent_id(), now);
     if let Some(kept) = kept.filter(|kept| kept.account == account && now < kept.renew) {
         return Ok(Kept { asker, asked, ..kept.clone() });
     }
-    let token = mint(&cluster, &request).await.map_err(|error| match error {
+    let token = mint(cluster, &request).await.map_err(|error| match error {
         SessionError::Fault(fault) if !matches!(fault.code(), Some(403)) => Failure::from(fault),
         error => Failure::Final(not_the_holder(&request, error)),
     })?;
@@ -190,7 +200,7 @@ async fn fetch(args: &Args, app: &App, way: Way, key: &str, kept: Option<&Kept>)
     let here = |time: Timestamp| Timestamp::from_second(time.as_second() - skew).unwrap_or(time);
     Ok(Kept {
         key: key.to_owned(),
-        request: format!("{}/{}", cluster.namespace, args.target.name),
+        request: request.mark(),
         account,
         renew: here(token.renew(cluster.now())),
         end: here(token.end()),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
-use kube::api::{ListParams, PartialObjectMeta};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, Preconditions};
 use kube::{Api, ResourceExt as _};
-use oz_shared::Grant;
-use oz_shared::names::{GRANT_LABEL, SYSTEM_NAMESPACE};
+use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::{AccessRequest, Grant, NamespaceRequest};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use super::install::refuse;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, ALL_BINDINGS, CONTROLLER_NAME, Choices, Right, name_of};
+use crate::installation::{self, ALL_BINDINGS, CLUSTER_BINDINGS, CONTROLLER_NAME, Choices, Right, name_of};
 use crate::kube::{Cluster, Fault};
 use crate::output::{Listed, Table};
 
@@ -30,7 +30,7 @@ Examples:
   oz uninstall
   oz uninstall -y --keep-crds       keeps the templates and the record of requests";
 
-/// End every loan, then take Oz out of the cluster
+/// End every loan, then take Oz out of the cluster; namespaces that were lent stay
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -62,17 +62,26 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let grants = installation::live(&cluster).await?;
     confirm(&args, app, &cluster, &grants).await?;
 
-    end_loans(app, &cluster, grants.is_empty()).await?;
+    end_loans(app, &cluster, &grants).await?;
     app.printer.say("Removing the controller …");
     remove(&cluster, &objects, &["Deployment", "PodDisruptionBudget"], deadline).await?;
     controllers_gone(&cluster, deadline).await?;
+    // Only now: the controller would delete the namespaces of a loan that ends, and those of a grant that is gone.
+    if args.keep_crds {
+        forget_namespaces(app, &cluster).await?;
+    }
     sweep(app, &cluster, deadline).await?;
+    let lent = installation::lent(&cluster).await?;
 
     app.printer.say("Removing rights and namespaces …");
     for name in ALL_BINDINGS {
         unbind(&cluster, name).await?;
     }
-    remove(&cluster, &objects, &["ClusterRoleBinding", "ClusterRole"], deadline).await?;
+    for name in CLUSTER_BINDINGS {
+        let binding = installation::cluster_binding(name);
+        installation::delete(&cluster, &binding).await?;
+    }
+    remove(&cluster, &objects, &["NamespaceClass", "ClusterRoleBinding", "ClusterRole"], deadline).await?;
     let theirs = left_by_others(&cluster).await;
     remove_namespaces(app, &cluster, &objects, deadline).await?;
     let filling = ["MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"];
@@ -87,8 +96,17 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
 
     app.printer.say(match args.keep_crds {
         true => "Oz is uninstalled. Its kinds are left, with all templates and requests; nothing guards them until it is installed again.",
+        false if !lent.is_empty() => "Oz is uninstalled.",
         false => "Oz is uninstalled; nothing of it is left.",
     });
+    if !lent.is_empty() {
+        let names: Vec<&str> = lent.iter().map(|n| n.name.as_str()).collect();
+        app.printer.say(&format!(
+            "Namespaces that it had lent are left, with all that is in them: {}",
+            names.join(", ")
+        ));
+        app.printer.say(&format!("  they carry its label: kubectl get namespaces -l {GRANT_LABEL}"));
+    }
     if !theirs.is_empty() {
         app.printer.say("These bindings of your own named its roles, and give nothing now:");
         theirs.iter().for_each(|binding| app.printer.say(&format!("  {binding}")));
@@ -110,7 +128,11 @@ async fn permitted(cluster: &Cluster, objects: &[Value]) -> Result<(), Error> {
         oz("delete", "grants"),
         oz("list", "accessrequests"),
         oz("patch", "accessrequests"),
+        oz("list", "namespacerequests"),
+        oz("delete", "namespacerequests"),
     ]);
+    let namespaces = serde_json::json!({"apiVersion": "v1", "kind": "Namespace"});
+    needed.push(Right::on("list", &namespaces));
     for verb in ["list", "delete"] {
         let anywhere =
             serde_json::json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"});
@@ -139,6 +161,10 @@ async fn confirm(args: &Args, app: &App, cluster: &Cluster, grants: &[Grant]) ->
                 1 => "This loan is live, and will be ended.".to_owned(),
                 n => format!("These {n} loans are live, and will be ended."),
             });
+            if grants.iter().any(|g| g.spec.namespaces.is_some()) {
+                app.printer
+                    .say("Their sessions end; the namespaces that are lent stay, with all that is in them.");
+            }
         }
     }
     if !args.keep_crds {
@@ -158,11 +184,15 @@ async fn confirm(args: &Args, app: &App, cluster: &Cluster, grants: &[Grant]) ->
 }
 
 /// Releases everything, and gives the controller, where there is one, the time to take it back in order.
-async fn end_loans(app: &App, cluster: &Cluster, nothing_lent: bool) -> Result<(), Error> {
+async fn end_loans(app: &App, cluster: &Cluster, grants: &[Grant]) -> Result<(), Error> {
+    let access = |grant: &Grant| grant.spec.namespaces.is_none();
+    let nothing_lent = !grants.iter().any(access);
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let deployment = cluster.call("read the Deployment", deployments.get_opt(CONTROLLER_NAME)).await?;
     let works = deployment.is_some_and(|d| d.status.and_then(|s| s.available_replicas).unwrap_or(0) > 0);
-    for (request, fault) in installation::end_all(cluster, None, "Oz is being uninstalled").await? {
+    for (request, fault) in
+        installation::end_all::<AccessRequest>(cluster, None, "Oz is being uninstalled").await?
+    {
         let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
         app.printer.warn(&format!("{namespace}/{name} was not released: {}", Error::from(fault).message));
     }
@@ -175,9 +205,28 @@ async fn end_loans(app: &App, cluster: &Cluster, nothing_lent: bool) -> Result<(
         return Ok(());
     }
     app.printer.say("Ending what is lent …");
-    let left = installation::wait_until_gone(cluster, |_| true, Instant::now() + ENDS).await?;
+    let left = installation::wait_until_gone(cluster, access, Instant::now() + ENDS).await?;
     if !left.is_empty() {
         app.printer.warn(&format!("{} loans were not ended by the controller in time", left.len()));
+    }
+    Ok(())
+}
+
+/// Requests whose namespaces are left go where requests stay: a controller that comes later would take those for its own to
+/// delete.
+async fn forget_namespaces(app: &App, cluster: &Cluster) -> Result<(), Error> {
+    let grants = installation::live(cluster).await?;
+    for of in grants.iter().filter(|g| g.spec.namespaces.is_some()).map(|g| &g.spec.request) {
+        let api = cluster.asked::<NamespaceRequest>(Some(&of.namespace));
+        let this = Preconditions { uid: Some(of.uid.clone()), resource_version: None };
+        let with = DeleteParams::default().preconditions(this);
+        match cluster.call("delete a request for namespaces", api.delete(&of.name, &with)).await {
+            Ok(_) => app
+                .printer
+                .say(&format!("Deleted request {}/{}: its namespaces stay.", of.namespace, of.name)),
+            Err(fault) if matches!(fault.code(), Some(404 | 409)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
     }
     Ok(())
 }
@@ -216,7 +265,8 @@ fn stuck(what: String) -> Error {
 
 /// What carries the label of a grant.
 async fn parts(cluster: &Cluster) -> Result<Vec<String>, Fault> {
-    let params = ListParams::default().labels(GRANT_LABEL);
+    // What stands in a lent namespace for good stays with it.
+    let params = ListParams::default().labels(&format!("{GRANT_LABEL},{GRANT_LABEL}!={PART_OF_NAMESPACE}"));
     let client = &cluster.client;
     let (pods, bindings, roles, accounts) = (
         Api::<PartialObjectMeta<Pod>>::all(client.clone()),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, Preconditions};
-use oz_shared::{AccessRequest, Grant};
+use oz_shared::Grant;
 use tokio::time::Instant;
 
-use crate::kube::{Cluster, Fault, outcome, release};
+use crate::kube::{Asked, Cluster, Fault, outcome, release};
 
 /// Between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,17 +28,17 @@ pub(crate) async fn live(cluster: &Cluster) -> Result<Vec<Grant>, Fault> {
     }
 }
 
-/// Releases every request that is not over, of one namespace or of all; what could not be, and why.
+/// Releases every request of a kind that is not over, of one namespace or of all; what could not be, and why.
 ///
 /// # Errors
 /// They may not be listed.
-pub(crate) async fn end_all(
+pub(crate) async fn end_all<R: Asked>(
     cluster: &Cluster,
     namespace: Option<&str>,
     reason: &str,
-) -> Result<Vec<(AccessRequest, Fault)>, Fault> {
+) -> Result<Vec<(R, Fault)>, Fault> {
     // What cannot be read ends with its grant.
-    let requests = match cluster.list("list requests", namespace, &ListParams::default()).await {
+    let requests = match cluster.list::<R>("list requests", namespace, &ListParams::default()).await {
         Ok(list) => list.items,
         Err(fault) if fault.code() == Some(404) => Vec::new(),
         Err(fault) => return Err(fault),

@@ -7,15 +7,26 @@ use serde_json::{Value, json};
 use super::Refused;
 
 /// Files under `manifests/`, by what they are for. A test fails when one is missing here.
-const FILES: [(Part, &str, &str); 14] = [
+const FILES: [(Part, &str, &str); 17] = [
     (Part::Kinds, "crds/accesstemplates.yaml", include_str!("../../../manifests/crds/accesstemplates.yaml")),
     (Part::Kinds, "crds/accessrequests.yaml", include_str!("../../../manifests/crds/accessrequests.yaml")),
+    (
+        Part::Kinds,
+        "crds/namespaceclasses.yaml",
+        include_str!("../../../manifests/crds/namespaceclasses.yaml"),
+    ),
+    (
+        Part::Kinds,
+        "crds/namespacerequests.yaml",
+        include_str!("../../../manifests/crds/namespacerequests.yaml"),
+    ),
     (Part::Kinds, "crds/grants.yaml", include_str!("../../../manifests/crds/grants.yaml")),
     (Part::Rights, "namespaces.yaml", include_str!("../../../manifests/namespaces.yaml")),
     (Part::Rights, "rbac/people.yaml", include_str!("../../../manifests/rbac/people.yaml")),
     (Part::Rights, "rbac/controller.yaml", include_str!("../../../manifests/rbac/controller.yaml")),
     (Part::Gate, "admission/requests.yaml", include_str!("../../../manifests/admission/requests.yaml")),
     (Part::Gate, "admission/templates.yaml", include_str!("../../../manifests/admission/templates.yaml")),
+    (Part::Gate, "admission/namespaces.yaml", include_str!("../../../manifests/admission/namespaces.yaml")),
     (Part::Gate, "admission/guard.yaml", include_str!("../../../manifests/admission/guard.yaml")),
     (Part::Gate, "admission/sessions.yaml", include_str!("../../../manifests/admission/sessions.yaml")),
     (Part::Gate, "admission/records.yaml", include_str!("../../../manifests/admission/records.yaml")),
@@ -202,8 +213,8 @@ mod tests {
         let kinds: Vec<&str> = objects.iter().filter_map(|(_, o)| o["kind"].as_str()).collect();
         let at = |kind| kinds.iter().position(|k| *k == kind).unwrap();
         assert!(at("Namespace") < at("Role") && at("ValidatingAdmissionPolicyBinding") < at("Deployment"));
-        assert_eq!(of_kind("ValidatingAdmissionPolicy").len(), 10);
-        assert_eq!(of_kind("ValidatingAdmissionPolicyBinding").len(), 11);
+        assert_eq!(of_kind("ValidatingAdmissionPolicy").len(), 12);
+        assert_eq!(of_kind("ValidatingAdmissionPolicyBinding").len(), 14);
     }
 
     #[test]

@@ -280,6 +280,7 @@ mod tests {
                 "clusterroles",
                 "customresourcedefinitions",
                 "deployments",
+                "namespaceclasses",
                 "namespaces",
                 "poddisruptionbudgets",
                 "rolebindings",

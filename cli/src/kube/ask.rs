@@ -2,17 +2,16 @@
 
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
-use oz_shared::AccessRequestSpec;
-use oz_shared::Request as _;
-use oz_shared::copy::Asked;
+use oz_shared::copy;
 use oz_shared::request::Requester;
 use oz_shared::template::Amounts;
-use oz_shared::{AccessRequest, Phase};
+use oz_shared::{AccessRequest, AccessRequestSpec, Phase};
 
+use super::asked::Asked;
 use super::client::{Cluster, Fault};
 use super::decide::release;
 
-/// The letters and digits that follow the template in a request's name.
+/// The letters and digits that end a request's name.
 const SUFFIX: usize = 5;
 /// The longest name that is also fit to be a label's value.
 const MAX_NAME: usize = 63;
@@ -44,18 +43,47 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// What it asks of a copy.
-    pub(crate) fn of_copy(&self) -> Asked {
-        Asked {
+    pub(crate) fn of_copy(&self) -> copy::Asked {
+        copy::Asked {
             container: self.container.clone(),
             amounts: Amounts { memory: self.memory.clone(), cpu: self.cpu.clone() },
             node: self.node.clone(),
             pod: self.pod.clone(),
         }
     }
+
+    /// The request, without a name.
+    pub(crate) fn request(&self, requester: &Requester) -> AccessRequest {
+        AccessRequest {
+            metadata: ObjectMeta::default(),
+            spec: AccessRequestSpec {
+                template: self.template.clone(),
+                duration: self.duration.clone(),
+                reason: self.reason.clone(),
+                pod: self.pod.clone(),
+                container: self.container.clone(),
+                memory: self.memory.clone(),
+                cpu: self.cpu.clone(),
+                node: self.node.clone(),
+                image: self.image.clone(),
+                requester: requester.clone(),
+                decisions: Vec::new(),
+                released: false,
+                released_by: String::new(),
+                release_reason: String::new(),
+            },
+            status: None,
+        }
+    }
+
+    /// What its name begins with.
+    pub(crate) fn base(&self) -> String {
+        format!("access-request-{}", self.template)
+    }
 }
 
-/// `access-request-TEMPLATE-7k2pd`, at most 63 characters.
-pub(crate) fn request_name(template: &str, random: u64) -> String {
+/// `BASE-7k2pd`, at most 63 characters.
+pub(crate) fn request_name(base: &str, random: u64) -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut rest = random;
     let suffix: String = (0..SUFFIX)
@@ -65,9 +93,13 @@ pub(crate) fn request_name(template: &str, random: u64) -> String {
             digit
         })
         .collect();
-    let mut name = format!("access-request-{template}");
-    name.truncate(MAX_NAME - SUFFIX - 1);
-    format!("{}-{suffix}", name.trim_end_matches(['-', '.']))
+    name_like(base, &suffix)
+}
+
+/// `BASE-SUFFIX`, at most 63 characters: the base gives way.
+pub(crate) fn name_like(base: &str, suffix: &str) -> String {
+    let base: String = base.chars().take(MAX_NAME.saturating_sub(suffix.len() + 1)).collect();
+    format!("{}-{suffix}", base.trim_end_matches(['-', '.']))
 }
 
 /// A number that differs each time. Names need to be different, not secret.
@@ -83,37 +115,18 @@ fn random() -> u64 {
 ///
 /// # Errors
 /// The API server refuses it, or does not answer.
-pub(crate) async fn submit(
+pub(crate) async fn submit<R: Asked>(
     cluster: &Cluster,
-    requester: &Requester,
-    ask: &Ask,
+    mut request: R,
+    base: &str,
     mut naming: impl FnMut(&str),
-) -> Result<AccessRequest, Fault> {
-    let api = cluster.requests(Some(&cluster.namespace));
+) -> Result<R, Fault> {
+    let api = cluster.asked::<R>(Some(&cluster.namespace));
     let mut attempt = 1;
     loop {
-        let name = request_name(&ask.template, random());
+        let name = request_name(base, random());
         naming(&name);
-        let request = AccessRequest {
-            metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
-            spec: AccessRequestSpec {
-                template: ask.template.clone(),
-                duration: ask.duration.clone(),
-                reason: ask.reason.clone(),
-                pod: ask.pod.clone(),
-                container: ask.container.clone(),
-                memory: ask.memory.clone(),
-                cpu: ask.cpu.clone(),
-                node: ask.node.clone(),
-                image: ask.image.clone(),
-                requester: requester.clone(),
-                decisions: Vec::new(),
-                released: false,
-                released_by: String::new(),
-                release_reason: String::new(),
-            },
-            status: None,
-        };
+        request.meta_mut().name = Some(name.clone());
         let doing = format!("create request {name}");
         let with = PostParams::default();
         match cluster.call(&doing, api.create(&with, &request)).await {
@@ -124,8 +137,8 @@ pub(crate) async fn submit(
 }
 
 /// Is it the user's own?
-pub(crate) fn is_mine(request: &AccessRequest, me: &Requester) -> bool {
-    request.spec.requester.username == me.username && request.spec.requester.uid == me.uid
+pub(crate) fn is_mine<R: Asked>(request: &R, me: &Requester) -> bool {
+    request.requester().username == me.username && request.requester().uid == me.uid
 }
 
 /// How a request was taken back.
@@ -143,20 +156,24 @@ pub(crate) enum Withdrawn {
 ///
 /// # Errors
 /// Neither works.
-pub(crate) async fn withdraw(cluster: &Cluster, name: &str, me: &Requester) -> Result<Withdrawn, Fault> {
-    let request = match cluster.request(name).await {
+pub(crate) async fn withdraw<R: Asked>(
+    cluster: &Cluster,
+    name: &str,
+    me: &Requester,
+) -> Result<Withdrawn, Fault> {
+    let request = match cluster.find::<R>(name).await {
         Ok(request) => request,
         Err(fault) if fault.code() == Some(404) => return Ok(Withdrawn::Deleted),
         Err(fault) => return Err(fault),
     };
-    let granted = request.status.as_ref().is_some_and(|s| s.approved_at.is_some());
+    let granted = request.status().is_some_and(|s| s.approved_at.is_some());
     if request.phase().is_final() && granted {
         return Ok(Withdrawn::Over);
     }
     if !granted {
-        let this = Preconditions { uid: request.metadata.uid.clone(), resource_version: None };
+        let this = Preconditions { uid: request.meta().uid.clone(), resource_version: None };
         let with = DeleteParams::default().preconditions(this);
-        let api = cluster.requests(Some(&cluster.namespace));
+        let api = cluster.asked::<R>(Some(&cluster.namespace));
         match cluster.call("withdraw the request", api.delete(name, &with)).await {
             Ok(_) => return Ok(Withdrawn::Deleted),
             Err(fault) if fault.code() == Some(404) => return Ok(Withdrawn::Deleted),
@@ -167,7 +184,7 @@ pub(crate) async fn withdraw(cluster: &Cluster, name: &str, me: &Requester) -> R
     }
     match release(cluster, &request, me, "withdrawn").await {
         Ok(_) => Ok(Withdrawn::Released),
-        Err(fault) => match cluster.request(name).await {
+        Err(fault) => match cluster.find::<R>(name).await {
             Ok(now) if matches!(now.phase(), Phase::Released | Phase::Expired) => Ok(Withdrawn::Over),
             _ => Err(fault),
         },
@@ -180,9 +197,9 @@ mod tests {
 
     #[test]
     fn names_are_the_template_and_five_more() {
-        assert_eq!(request_name("api-exec", 0), "access-request-api-exec-00000");
-        assert_eq!(request_name("api-exec", 36), "access-request-api-exec-01000");
-        let long = request_name(&"a.".repeat(100), u64::MAX);
+        assert_eq!(request_name("access-request-api-exec", 0), "access-request-api-exec-00000");
+        assert_eq!(request_name("access-request-api-exec", 36), "access-request-api-exec-01000");
+        let long = request_name(&format!("access-request-{}", "a.".repeat(100)), u64::MAX);
         assert!(long.len() <= 63 && long.starts_with("access-request-a.a") && !long.contains(".-"), "{long}");
         assert_ne!(random(), random());
     }

@@ -10,10 +10,10 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::config::AuthInfo;
 use kube::core::Status;
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, Resource};
 use oz_client::ServerClock;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, AccessTemplate, Grant};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceClass};
 
 use super::way::Way;
 use crate::settings::Settings;
@@ -166,14 +166,6 @@ impl Cluster {
         Ok(client(config)?.0)
     }
 
-    /// The requests of a namespace, or of all.
-    pub(crate) fn requests(&self, namespace: Option<&str>) -> Api<AccessRequest> {
-        match namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        }
-    }
-
     /// The templates of a namespace, or of all.
     pub(crate) fn templates(&self, namespace: Option<&str>) -> Api<AccessTemplate> {
         match namespace {
@@ -182,18 +174,14 @@ impl Cluster {
         }
     }
 
-    /// All grants.
-    pub(crate) fn grants(&self) -> Api<Grant> {
+    /// All classes.
+    pub(crate) fn classes(&self) -> Api<NamespaceClass> {
         Api::all(self.client.clone())
     }
 
-    /// A request of this namespace.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(crate) async fn request(&self, name: &str) -> Result<AccessRequest, Fault> {
-        let doing = format!("read request {name} in namespace {}", self.namespace);
-        self.call(&doing, self.requests(Some(&self.namespace)).get(name)).await
+    /// All grants.
+    pub(crate) fn grants(&self) -> Api<Grant> {
+        Api::all(self.client.clone())
     }
 
     /// A template of this namespace.
@@ -221,16 +209,21 @@ impl Cluster {
         })
     }
 
-    /// May the user do this with a template? An empty name asks for all of them.
+    /// May the user do this with a template, or with a class in a namespace? An empty name asks for all of them.
     ///
     /// # Errors
     /// The API server does not say.
-    pub(crate) async fn may(&self, verb: &str, namespace: &str, template: &str) -> Result<bool, Fault> {
+    pub(crate) async fn may<P: Resource<DynamicType = ()>>(
+        &self,
+        verb: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<bool, Fault> {
         let attributes = ResourceAttributes {
             group: Some(oz_shared::GROUP.to_owned()),
-            resource: Some("accesstemplates".to_owned()),
+            resource: Some(P::plural(&()).into_owned()),
             namespace: Some(namespace.to_owned()),
-            name: (!template.is_empty()).then(|| template.to_owned()),
+            name: (!name.is_empty()).then(|| name.to_owned()),
             verb: Some(verb.to_owned()),
             ..ResourceAttributes::default()
         };

@@ -2,24 +2,24 @@
 
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
-use oz_shared::AccessRequest;
 use oz_shared::request::{Decision, Requester, TemplatePin, Verdict};
 use serde_json::json;
 
+use super::asked::Asked;
 use super::client::{Cluster, Fault};
 
 /// Adds the user's decision. Two who decide at once do not meet: the entry is appended, nothing is replaced.
 ///
 /// # Errors
 /// The API server refuses it: among others when the request or its template is no longer the one looked at.
-pub(crate) async fn decide(
+pub(crate) async fn decide<R: Asked>(
     cluster: &Cluster,
-    request: &AccessRequest,
+    request: &R,
     me: &Requester,
     verdict: Verdict,
     reason: &str,
     template: TemplatePin,
-) -> Result<AccessRequest, Fault> {
+) -> Result<R, Fault> {
     let uid = request.uid().unwrap_or_default();
     let decision = Decision {
         by: me.username.clone(),
@@ -27,7 +27,7 @@ pub(crate) async fn decide(
         reason: reason.to_owned(),
         request: uid.clone(),
         template,
-        offer: request.status.as_ref().map(|s| s.offer_digest.clone()).unwrap_or_default(),
+        offer: request.status().map(|s| s.offer_digest.clone()).unwrap_or_default(),
     };
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": uid},
@@ -37,7 +37,7 @@ pub(crate) async fn decide(
     let patch = serde_json::from_value(operations)
         .map_err(|e| Fault::Protocol { doing: doing.clone(), cause: e.to_string() })?;
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
-    let api = cluster.requests(Some(&namespace));
+    let api = cluster.asked::<R>(Some(&namespace));
     let with = PatchParams::default();
     cluster.call(&doing, api.patch(&request.name_any(), &with, &Patch::Json::<()>(patch))).await
 }
@@ -46,19 +46,19 @@ pub(crate) async fn decide(
 ///
 /// # Errors
 /// The API server refuses it.
-pub(crate) async fn release(
+pub(crate) async fn release<R: Asked>(
     cluster: &Cluster,
-    request: &AccessRequest,
+    request: &R,
     me: &Requester,
     reason: &str,
-) -> Result<AccessRequest, Fault> {
+) -> Result<R, Fault> {
     let body = json!({
         "metadata": {"uid": request.uid()},
         "spec": {"released": true, "releasedBy": me.username, "releaseReason": reason},
     });
     let doing = format!("release request {}", request.name_any());
     let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
-    let api = cluster.requests(Some(&namespace));
+    let api = cluster.asked::<R>(Some(&namespace));
     let with = PatchParams::default();
     cluster.call(&doing, api.patch(&request.name_any(), &with, &Patch::Merge(body))).await
 }

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{AttachParams, AttachedProcess, TerminalSize};
 use kube::{Api, Client};
 use oz_client::ServerClock;
+use oz_shared::AccessRequest;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -128,7 +129,7 @@ pub(crate) struct Conversation<'a> {
     /// With a terminal?
     pub(crate) tty: bool,
     /// The request that it rests on.
-    pub(crate) follow: Follow,
+    pub(crate) follow: Follow<AccessRequest>,
     /// When the loan ends.
     pub(crate) until: Timestamp,
     /// Whose clock that is.
@@ -200,7 +201,7 @@ impl Conversation<'_> {
                 interrupt = interrupts.next() => break Some(End::Interrupted(interrupt)),
                 change = follow.next(), if followed && answer.is_none() => match change {
                     Change::Now(request) => {
-                        if let Some(ended) = outcome(&request) {
+                        if let Some(ended) = outcome(&*request) {
                             break Some(End::Cut(ended));
                         }
                     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod ask;
+mod asked;
 mod client;
 mod decide;
 mod exec;
@@ -14,12 +15,15 @@ mod way;
 mod workloads;
 
 pub(crate) use access::{Unknown, default_command, made, offer, source_in_words};
-pub(crate) use ask::{Ask, Withdrawn, is_mine, submit, withdraw};
+pub(crate) use ask::{Ask, Withdrawn, is_mine, name_like, submit, withdraw};
+pub(crate) use asked::{Asked, named};
 pub(crate) use client::{Cluster, Fault};
 pub(crate) use decide::{decide, release};
 pub(crate) use exec::{Conversation, Door, End, How, SessionError, open};
 pub(crate) use list::{Listing, Unread};
-pub(crate) use token::{Token, context_name, entry, is_rbac_refusal, mint};
+pub(crate) use token::{
+    Token, account, context_name, entries, is_rbac_refusal, mint, own_name, plugin_in_pod,
+};
 pub(crate) use wait::{Change, Ended, Follow, Goal, outcome, until};
 pub(crate) use way::{Way, token_in_kubeconfig};
 pub(crate) use workloads::{labels, source};

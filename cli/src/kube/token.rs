@@ -9,13 +9,15 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
-use oz_shared::AccessRequest;
+use oz_shared::NamespaceRequest;
+use oz_shared::Request as _;
 use oz_shared::names::SESSIONS_NAMESPACE;
 
+use super::asked::Asked;
 use super::client::{Cluster, Fault};
 use super::exec::SessionError;
 use super::way::{Again, Way};
-use crate::kubeconfig::{Credential, Entry, PREFIX};
+use crate::kubeconfig::{Credential, Entry, OurEntry, PREFIX};
 
 /// The shortest life the API server mints.
 const SHORTEST: i64 = 600;
@@ -90,17 +92,46 @@ pub(crate) fn is_rbac_refusal(fault: &Fault) -> bool {
     }
 }
 
+/// The account under which a request is used: its own, or that of the request that it names.
+///
+/// # Errors
+/// There is none, or not any more.
+pub(crate) async fn account<R: Asked>(cluster: &Cluster, request: &R) -> Result<String, SessionError> {
+    let own = request.status().map(|s| s.account.clone()).unwrap_or_default();
+    let account = match request.shares() {
+        None => own,
+        Some((name, uid)) => {
+            let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+            let api = cluster.asked::<NamespaceRequest>(Some(&namespace));
+            match cluster.call(&format!("read request {name}, whose account is used"), api.get(name)).await {
+                Ok(other) if other.uid().as_deref() == Some(uid) && other.release().is_none() => {
+                    other.status.map(|s| s.account).unwrap_or_default()
+                }
+                Ok(_) => String::new(),
+                Err(fault) if fault.code() == Some(404) => String::new(),
+                Err(fault) => return Err(SessionError::Fault(fault)),
+            }
+        }
+    };
+    match (account.is_empty(), request.shares()) {
+        (false, _) => Ok(account),
+        (true, None) => {
+            Err(SessionError::NotReady("this grant has no account to mint a token for".to_owned()))
+        }
+        (true, Some((name, _))) => Err(SessionError::NotReady(format!(
+            "it is used by the account of request {name}, which has ended"
+        ))),
+    }
+}
+
 /// Mints a token for the account of an active request.
 ///
 /// # Errors
 /// The loan is over, or the API server refuses.
-pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<Token, SessionError> {
-    let status = request.status.clone().unwrap_or_default();
-    if status.account.is_empty() {
-        return Err(SessionError::NotReady("this grant has no account to mint a token for".to_owned()));
-    }
-    let end = status.expires_at.map(|t| t.0);
-    let until = deadline(&status.account).or(end).unwrap_or_else(|| cluster.now());
+pub(crate) async fn mint<R: Asked>(cluster: &Cluster, request: &R) -> Result<Token, SessionError> {
+    let account = account(cluster, request).await?;
+    let end = request.status().and_then(|s| s.expires_at.as_ref()).map(|t| t.0);
+    let until = deadline(&account).or(end).unwrap_or_else(|| cluster.now());
     let until = end.map_or(until, |end| end.min(until));
     let api: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
     let started = tokio::time::Instant::now();
@@ -116,8 +147,7 @@ pub(crate) async fn mint(cluster: &Cluster, request: &AccessRequest) -> Result<T
         };
         let question = TokenRequest { spec, ..TokenRequest::default() };
         let with = PostParams::default();
-        let answer =
-            cluster.call("mint a token", api.create_token_request(&status.account, &with, &question)).await;
+        let answer = cluster.call("mint a token", api.create_token_request(&account, &with, &question)).await;
         match answer {
             Ok(answer) => {
                 let Some(status) = answer.status else {
@@ -148,45 +178,74 @@ pub(crate) fn context_name(namespace: &str, request: &str) -> String {
         return whole;
     }
     // The end holds the random part; a hash of the whole stands for what is cut.
-    let mut hash: u32 = 2_166_136_261;
-    for byte in whole.bytes() {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
-    }
     let tail: String = whole.chars().skip(whole.len() - 6).collect();
     let head: String = whole.chars().take(MAX_NAME - 9 - tail.len()).collect();
-    format!("{head}-{hash:08x}{tail}")
+    format!("{head}-{:08x}{tail}", hash(&whole))
 }
 
-/// What a kubeconfig gets for an active request: the server as the user reaches it, and the session's token, or, where
-/// the loan outlives that, the plugin that mints the next.
-pub(crate) fn entry(cluster: &Cluster, request: &AccessRequest, token: &Token) -> Entry {
-    let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+/// FNV-1a: tells names apart, and proves nothing.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(2_166_136_261, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619))
+}
+
+/// What a kubeconfig gets for an active request, a context for each namespace that it is for: the server as the user
+/// reaches it, and the session's token, or, where the loan outlives that, the plugin that mints the next.
+pub(crate) fn entries<R: Asked>(cluster: &Cluster, request: &R, token: &Token) -> Vec<Entry> {
     let config = &cluster.way.config;
     // A proxy of the environment is found there by kubectl as well, and may be another tomorrow.
     let proxy = config.proxy_url.as_ref().filter(|_| cluster.way.own_proxy);
-    let plugin = if token.lasts() { None } else { plugin(&cluster.way, request, &namespace) };
-    Entry {
-        name: context_name(&namespace, &request.name_any()),
+    let from = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+    let plugin = if token.lasts() { None } else { plugin(&cluster.way, request, &from) };
+    let credential = plugin.unwrap_or_else(|| Credential::Token(token.secret.clone()));
+    let entry = |(name, namespace): (String, String)| Entry {
+        name,
         server: cluster.server(),
         certificate_authority_data: config.root_cert.as_deref().map(pem),
         tls_server_name: config.tls_server_name.clone(),
         proxy_url: proxy.map(ToString::to_string),
         insecure_skip_tls_verify: config.accept_invalid_certs,
-        request: format!("{namespace}/{}", request.name_any()),
+        request: request.mark(),
         namespace,
-        credential: plugin.unwrap_or_else(|| Credential::Token(token.secret.clone())),
+        credential: credential.clone(),
         expires_at: token.until,
+    };
+    request.contexts().into_iter().map(entry).collect()
+}
+
+/// The name that an entry gets beside those of ours that are there: its own, unless that leads to another cluster.
+pub(crate) fn own_name(ours: &[OurEntry], entry: &Entry) -> String {
+    let elsewhere =
+        |e: &&OurEntry| e.name == entry.name && e.server.as_deref().is_some_and(|s| s != entry.server);
+    match ours.iter().find(elsewhere) {
+        None => entry.name.clone(),
+        Some(_) => format!("{}-{:08x}", entry.name, hash(&entry.server)),
     }
 }
 
 /// `oz token`, with all that it needs in order to reach this cluster as its user, who may have moved to another context
 /// by then, or to the session's own. None where that cannot be said.
-fn plugin(way: &Way, request: &AccessRequest, namespace: &str) -> Option<Credential> {
+fn plugin<R: Asked>(way: &Way, request: &R, namespace: &str) -> Option<Credential> {
     let Again { flags, env } = way.again()?;
-    let mut args = vec!["token".to_owned(), request.name_any()];
+    let mut args = vec!["token".to_owned(), request.target()];
     args.push(format!("--uid={}", request.uid()?));
     args.push(format!("--namespace={namespace}"));
     args.extend(flags);
+    Some(Credential::Exec { command: program(), args, env })
+}
+
+/// The same for who acts by his pod's account, and goes on in that pod: no kubeconfig stands in the way there.
+pub(crate) fn plugin_in_pod<R: Asked>(cluster: &Cluster, request: &R) -> Option<Credential> {
+    if !cluster.way.in_pod {
+        return None;
+    }
+    let namespace = request.namespace()?;
+    let args = vec![
+        "token".to_owned(),
+        request.target(),
+        format!("--uid={}", request.uid()?),
+        format!("--namespace={namespace}"),
+    ];
+    let env = vec![("KUBECONFIG".to_owned(), "/dev/null".to_owned())];
     Some(Credential::Exec { command: program(), args, env })
 }
 

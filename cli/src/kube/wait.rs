@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, ResourceExt as _};
-use oz_shared::Request as _;
-use oz_shared::request::Verdict;
-use oz_shared::{AccessRequest, Phase, conditions};
+use oz_shared::request::{Release, Verdict};
+use oz_shared::{Phase, conditions};
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use super::client::{Cluster, Fault};
 
 /// A server may end a watch at any time; it is taken up again after this, which grows while it fails.
@@ -63,26 +63,21 @@ fn because(reason: &str) -> String {
 }
 
 /// How a request in an end state ended; none while it goes on.
-pub(crate) fn outcome(request: &AccessRequest) -> Option<Ended> {
-    let spec = &request.spec;
-    let status = request.status.as_ref();
+pub(crate) fn outcome<R: Asked>(request: &R) -> Option<Ended> {
+    let by = |r: Release<'_>| Ended::Released { by: r.by.to_owned(), reason: r.reason.to_owned() };
+    let (status, released) = (request.status(), request.release().map(by));
     let conditions = status.map(|s| s.conditions.as_slice()).unwrap_or_default();
     match request.phase() {
-        Phase::Pending | Phase::Approved | Phase::Active if spec.released => {
-            Some(Ended::Released { by: spec.released_by.clone(), reason: spec.release_reason.clone() })
-        }
-        Phase::Pending | Phase::Approved | Phase::Active => None,
+        Phase::Pending | Phase::Approved | Phase::Active => released,
         Phase::Denied => {
-            let denial = spec.decisions.iter().find(|d| d.decision == Verdict::Deny);
+            let denial = request.decisions().iter().find(|d| d.decision == Verdict::Deny);
             let (by, reason) =
                 denial.map_or(("someone".to_owned(), String::new()), |d| (d.by.clone(), d.reason.clone()));
             Some(Ended::Denied { by, reason })
         }
         Phase::Expired if status.is_none_or(|s| s.approved_at.is_none()) => Some(Ended::NobodyDecided),
         Phase::Expired => Some(Ended::Expired),
-        Phase::Released if spec.released => {
-            Some(Ended::Released { by: spec.released_by.clone(), reason: spec.release_reason.clone() })
-        }
+        Phase::Released if released.is_some() => released,
         Phase::Released
             if conditions::get(conditions, conditions::READY).is_some_and(|c| c.reason == "Finished") =>
         {
@@ -108,35 +103,35 @@ fn why(list: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]) -> St
 
 /// Something happened to the request.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum Change<R> {
     /// It reads so now.
-    Now(Box<AccessRequest>),
+    Now(Box<R>),
     /// It was deleted, or another has its name.
     Gone,
     /// The API server does not answer; it is tried again.
     Trouble(Fault),
 }
 
-type Events = Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<AccessRequest>>> + Send>>;
+type Events<R> = Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<R>>> + Send>>;
 
 /// Follows one request, from the state in which it is known.
-pub(crate) struct Follow {
-    api: Api<AccessRequest>,
+pub(crate) struct Follow<R> {
+    api: Api<R>,
     name: String,
     uid: Option<String>,
     version: Option<String>,
-    events: Option<Events>,
+    events: Option<Events<R>>,
     pause: Duration,
     /// Not before this is anything sent again.
     resume: Option<Instant>,
     polling: bool,
 }
 
-impl Follow {
-    pub(crate) fn new(cluster: &Cluster, request: &AccessRequest) -> Self {
+impl<R: Asked> Follow<R> {
+    pub(crate) fn new(cluster: &Cluster, request: &R) -> Self {
         let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
         Self {
-            api: cluster.requests(Some(&namespace)),
+            api: cluster.asked(Some(&namespace)),
             name: request.name_any(),
             uid: request.uid(),
             version: request.resource_version(),
@@ -148,7 +143,7 @@ impl Follow {
     }
 
     /// The next change. May be dropped while it waits, and called again.
-    pub(crate) async fn next(&mut self) -> Change {
+    pub(crate) async fn next(&mut self) -> Change<R> {
         loop {
             if let Some(resume) = self.resume {
                 tokio::time::sleep_until(resume).await;
@@ -182,7 +177,7 @@ impl Follow {
         }
     }
 
-    fn take(&mut self, event: Option<kube::Result<WatchEvent<AccessRequest>>>) -> Option<Change> {
+    fn take(&mut self, event: Option<kube::Result<WatchEvent<R>>>) -> Option<Change<R>> {
         match event {
             Some(Ok(WatchEvent::Added(request) | WatchEvent::Modified(request))) => Some(self.seen(request)),
             Some(Ok(WatchEvent::Deleted(_))) => Some(Change::Gone),
@@ -203,7 +198,7 @@ impl Follow {
         }
     }
 
-    async fn read(&mut self) -> Change {
+    async fn read(&mut self) -> Change<R> {
         if self.polling {
             self.resume = Some(Instant::now() + POLL);
         }
@@ -217,7 +212,7 @@ impl Follow {
         }
     }
 
-    fn seen(&mut self, request: AccessRequest) -> Change {
+    fn seen(&mut self, request: R) -> Change<R> {
         if self.uid.is_some() && request.uid() != self.uid {
             return Change::Gone;
         }
@@ -225,7 +220,7 @@ impl Follow {
         Change::Now(Box::new(request))
     }
 
-    fn trouble(&mut self, fault: Fault) -> Change {
+    fn trouble(&mut self, fault: Fault) -> Change<R> {
         self.resume = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Change::Trouble(fault)
@@ -243,7 +238,7 @@ async fn limited<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, 
 }
 
 /// Is the goal reached?
-fn reached(request: &AccessRequest, goal: Goal) -> bool {
+fn reached<R: Asked>(request: &R, goal: Goal) -> bool {
     match goal {
         Goal::Ready => request.phase() == Phase::Active,
         Goal::Approved => matches!(request.phase(), Phase::Approved | Phase::Active),
@@ -254,19 +249,19 @@ fn reached(request: &AccessRequest, goal: Goal) -> bool {
 ///
 /// # Errors
 /// It ended otherwise, or took longer than `limit`.
-pub(crate) async fn until(
+pub(crate) async fn until<R: Asked>(
     cluster: &Cluster,
-    request: AccessRequest,
+    request: R,
     goal: Goal,
     limit: Duration,
-    mut on_change: impl FnMut(&AccessRequest),
-) -> Result<AccessRequest, Ended> {
+    mut on_change: impl FnMut(&R),
+) -> Result<R, Ended> {
     let timed_out = Instant::now() + limit;
     let mut follow = Follow::new(cluster, &request);
     let mut request = request;
     let mut away: Option<Instant> = None;
     loop {
-        if reached(&request, goal) && !request.spec.released {
+        if reached(&request, goal) && request.release().is_none() {
             return Ok(request);
         }
         if let Some(ended) = outcome(&request) {
@@ -296,6 +291,7 @@ pub(crate) async fn until(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oz_shared::AccessRequest;
     use serde_json::json;
 
     fn request(phase: &str, spec: serde_json::Value, status: serde_json::Value) -> AccessRequest {

@@ -97,6 +97,16 @@ impl Way {
         settings.namespace.clone().unwrap_or_else(|| self.config.default_namespace.clone())
     }
 
+    /// The files of the kubeconfig, as seen from anywhere.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())).collect()
+    }
+
+    /// The context in it.
+    pub(crate) fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
     /// What it takes to go this way again. None where it will not be there: in a pod, or out of a pipe.
     pub(crate) fn again(&self) -> Option<Again> {
         let files: Vec<PathBuf> =
@@ -153,6 +163,9 @@ fn has_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
 
 /// The files of the kubeconfig, in the order in which kubectl merges them; missing ones are left out, unless named.
 fn files(settings: &Settings) -> Vec<PathBuf> {
+    if let Some(files) = &settings.kubeconfigs {
+        return files.clone();
+    }
     match (&settings.kubeconfig, kubeconfig_variable()) {
         (Some(path), _) => vec![path.clone()],
         (None, Some(list)) => std::env::split_paths(&list).filter(|p| p.exists()).collect(),

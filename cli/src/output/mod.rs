@@ -8,7 +8,7 @@ mod rows;
 mod table;
 
 pub(crate) use escape::{clean, json_safe, one_line};
-pub(crate) use objects::{Format, yaml};
+pub(crate) use objects::{Format, plain, yaml};
 pub(crate) use printer::{Printer, color_wanted};
 pub(crate) use rows::{Listed, ends, lends, of, stamp};
 pub(crate) use table::Table;

@@ -54,7 +54,14 @@ impl Format {
         if !matches!(self, Self::Json | Self::Yaml) {
             return Ok(objects.iter().map(name_of).collect::<Vec<_>>().join("\n"));
         }
-        let items = objects.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
+        self.list_of(objects.iter().map(plain).collect::<Result<_, _>>()?)
+    }
+
+    /// Several of more than one kind, as one List.
+    ///
+    /// # Errors
+    /// They cannot be written as such a text.
+    pub(crate) fn list_of(self, items: Vec<Value>) -> Result<String, Error> {
         let list =
             json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items});
         text(&list, self == Self::Yaml)
@@ -69,7 +76,7 @@ fn name_of<K: Resource<DynamicType = ()>>(object: &K) -> String {
 }
 
 /// Without the field managers, which are noise to everyone but the API server.
-fn plain<K>(object: &K) -> Result<Value, Error>
+pub(crate) fn plain<K>(object: &K) -> Result<Value, Error>
 where
     K: Resource<DynamicType = ()> + Serialize + Clone,
 {

@@ -4,11 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use oz_shared::Request as _;
 use oz_shared::grant::GrantSpec;
-use oz_shared::request::Verdict;
+use oz_shared::namespace_class::Prefix;
+use oz_shared::request::{Decision, Verdict};
 use oz_shared::template::{AccessTemplateSpec, ReasonPolicy, WorkloadRef};
-use oz_shared::{AccessRequest, AccessTemplate, Grant, Phase, conditions};
+use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceClass, NamespaceRequest, Phase, conditions};
 
 use crate::duration::human;
+use crate::kube::Asked;
+use crate::target::Kind;
 
 /// A kind that can be listed.
 pub(crate) trait Listed {
@@ -27,17 +30,13 @@ impl Listed for AccessTemplate {
 
     fn cells(&self, wide: bool, now: Timestamp) -> Vec<String> {
         let spec = &self.spec;
-        let reason = match spec.reason {
-            ReasonPolicy::Required => "required",
-            ReasonPolicy::Optional => "optional",
-        };
         let mut cells = vec![
             self.name_any(),
             lends(spec),
             spec.duration.default.clone(),
             spec.duration.max.clone(),
             spec.approvals.to_string(),
-            reason.to_owned(),
+            reason(spec.reason).to_owned(),
         ];
         if wide {
             cells.extend([kind(spec).to_owned(), of(spec)]);
@@ -45,6 +44,14 @@ impl Listed for AccessTemplate {
         }
         cells.push(spec.description.clone());
         cells
+    }
+}
+
+/// Must a request say why?
+fn reason(policy: ReasonPolicy) -> &'static str {
+    match policy {
+        ReasonPolicy::Required => "required",
+        ReasonPolicy::Optional => "optional",
     }
 }
 
@@ -81,16 +88,30 @@ fn workload(workload: &WorkloadRef) -> String {
     format!("{}/{}", workload.kind.as_str(), workload.name)
 }
 
-/// The kind of what a grant holds, and of what it is.
-fn held(grant: &GrantSpec) -> [String; 2] {
-    let pods = || grant.pods.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(",");
-    let (kind, of) = match (&grant.copy, &grant.debug, &grant.role) {
-        (Some(copy), ..) => ("shell", workload(&copy.shell.workload)),
-        (_, Some(_), _) => ("debug", pods()),
-        (.., Some(role)) => ("role", format!("{}/{}", role.kind.as_str(), role.name)),
-        _ => ("exec", pods()),
+/// What a grant lends: the kind, and of namespaces the names.
+fn lent(grant: &Grant) -> String {
+    let spec = &grant.spec;
+    let Some(terms) = &spec.namespaces else {
+        return match (&spec.copy, &spec.debug, &spec.role) {
+            (Some(_), ..) => "shell",
+            (_, Some(_), _) => "debug",
+            (.., Some(_)) => "role",
+            _ => "exec",
+        }
+        .to_owned();
     };
-    [kind.to_owned(), of]
+    let made: Vec<&str> = grant.status.iter().flat_map(|s| &s.namespaces).map(|n| n.name.as_str()).collect();
+    format!("namespaces {}", if made.is_empty() { terms.names.join(",") } else { made.join(",") })
+}
+
+/// Of what it is.
+fn held(grant: &GrantSpec) -> String {
+    match (&grant.copy, &grant.role, &grant.namespaces) {
+        (Some(copy), ..) => workload(&copy.shell.workload),
+        (_, Some(role), _) => format!("{}/{}", role.kind.as_str(), role.name),
+        (.., Some(namespaces)) => format!("ClusterRole/{}", namespaces.role),
+        _ => grant.pods.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(","),
+    }
 }
 
 impl Listed for AccessRequest {
@@ -114,15 +135,41 @@ impl Listed for AccessRequest {
             self.spec.reason.clone(),
         ];
         if wide {
-            let decisions = self.spec.decisions.iter().map(|d| match d.decision {
-                Verdict::Approve => format!("+{}", d.by),
-                Verdict::Deny => format!("-{}", d.by),
-            });
             let pod = if status.pod.is_empty() { self.spec.pod.clone() } else { status.pod };
+            cells.extend([self.spec.duration.clone(), pod, decided(&self.spec.decisions), status.grant]);
+        }
+        cells
+    }
+}
+
+impl Listed for NamespaceRequest {
+    fn headers(wide: bool) -> Vec<&'static str> {
+        let mut headers = vec!["NAME", "CLASS", "NAMESPACES", "REQUESTER", "PHASE", "ENDS", "AGE", "REASON"];
+        if wide {
+            headers.extend(["DURATION", "OWNERS", "DECISIONS", "GRANT"]);
+        }
+        headers
+    }
+
+    fn cells(&self, wide: bool, now: Timestamp) -> Vec<String> {
+        let status = self.status.clone().unwrap_or_default();
+        let made: Vec<&str> = status.namespaces.iter().map(|n| n.name.as_str()).collect();
+        let mut cells = vec![
+            self.name_any(),
+            self.spec.class.clone(),
+            if made.is_empty() { self.spec.namespaces.join(",") } else { made.join(",") },
+            self.spec.requester.username.clone(),
+            self.phase().as_str().to_owned(),
+            ends(self, now),
+            age(self.metadata.creation_timestamp.as_ref().map(|t| t.0), now),
+            self.spec.reason.clone(),
+        ];
+        if wide {
+            let owners = self.spec.owners.iter().map(ToString::to_string);
             cells.extend([
                 self.spec.duration.clone(),
-                pod,
-                decisions.collect::<Vec<_>>().join(","),
+                owners.collect::<Vec<_>>().join(","),
+                decided(&self.spec.decisions),
                 status.grant,
             ]);
         }
@@ -130,11 +177,61 @@ impl Listed for AccessRequest {
     }
 }
 
+impl Listed for NamespaceClass {
+    fn headers(wide: bool) -> Vec<&'static str> {
+        let mut headers = vec!["NAME", "NAMES", "ROLE", "DEFAULT", "MAX", "APPROVALS", "REASON"];
+        headers.extend(if wide {
+            &["MAX-LIVE", "POD-SECURITY", "CONTENTS", "AGE", "DESCRIPTION"][..]
+        } else {
+            &["DESCRIPTION"][..]
+        });
+        headers
+    }
+
+    fn cells(&self, wide: bool, now: Timestamp) -> Vec<String> {
+        let spec = &self.spec;
+        let prefix = match spec.names.prefix {
+            Prefix::None => "",
+            Prefix::Requester => "REQUESTER- ",
+        };
+        let mut cells = vec![
+            self.name_any(),
+            format!("{prefix}{}", spec.names.pattern),
+            spec.role.clone(),
+            spec.ttl.default.clone(),
+            spec.ttl.max.clone(),
+            spec.approvals.to_string(),
+            reason(spec.reason).to_owned(),
+        ];
+        if wide {
+            let contents = spec.resources.iter().map(|r| format!("{:?}/{}", r.kind, r.name));
+            cells.extend([
+                spec.max_live.to_string(),
+                spec.pod_security.as_str().to_owned(),
+                contents.collect::<Vec<_>>().join(","),
+                age(self.metadata.creation_timestamp.as_ref().map(|t| t.0), now),
+            ]);
+        }
+        cells.push(spec.description.clone());
+        cells
+    }
+}
+
+/// Who said yes and who no: `+bob,-dave`.
+fn decided(decisions: &[Decision]) -> String {
+    let one = |d: &Decision| match d.decision {
+        Verdict::Approve => format!("+{}", d.by),
+        Verdict::Deny => format!("-{}", d.by),
+    };
+    decisions.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
 impl Listed for Grant {
     fn headers(wide: bool) -> Vec<&'static str> {
-        let mut headers = vec!["HOLDER", "NAMESPACE", "REQUEST", "TEMPLATE", "ENDS", "READY", "REASON"];
+        let mut headers =
+            vec!["HOLDER", "NAMESPACE", "REQUEST", "TEMPLATE", "LENDS", "ENDS", "READY", "REASON"];
         if wide {
-            headers.extend(["NAME", "KIND", "OF", "ACCOUNT", "APPROVED-BY", "GRANTED"]);
+            headers.extend(["NAME", "OF", "ACCOUNT", "APPROVED-BY", "GRANTED"]);
         }
         headers
     }
@@ -145,15 +242,19 @@ impl Listed for Grant {
         let mut cells = vec![
             spec.holder.username.clone(),
             spec.request.namespace.clone(),
-            spec.request.name.clone(),
+            spec.request
+                .kind
+                .parse()
+                .map_or_else(|_| spec.request.name.clone(), |k: Kind| k.target(&spec.request.name)),
             spec.terms.template.name.clone(),
+            lent(self),
             format!("in {}", human(self.deadline().duration_since(now))),
             conditions::get(conditions, conditions::READY).map(|c| c.status.clone()).unwrap_or_default(),
             spec.reason.clone(),
         ];
         if wide {
             cells.push(self.name_any());
-            cells.extend(held(spec));
+            cells.push(held(spec));
             cells.extend([spec.account.clone(), spec.terms.approved_by.join(","), spec.granted.join("; ")]);
         }
         cells
@@ -161,8 +262,8 @@ impl Listed for Grant {
 }
 
 /// When it ends, or that it has ended.
-pub(crate) fn ends(request: &AccessRequest, now: Timestamp) -> String {
-    let status = request.status.as_ref();
+pub(crate) fn ends<R: Asked>(request: &R, now: Timestamp) -> String {
+    let status = request.status();
     match (request.phase(), status.and_then(|s| s.expires_at.as_ref())) {
         (Phase::Active | Phase::Approved, Some(end)) => {
             let left = end.0.duration_since(now);

@@ -3,6 +3,7 @@
 mod controller;
 mod finding;
 mod installed;
+mod namespaces;
 mod reach;
 
 use self::finding::{NOT_YOURS, Outcome, Report, rows};
@@ -94,6 +95,7 @@ async fn installed_and_working(app: &App, cluster: &Cluster, report: &mut Report
     let (namespaces, found) = reach::namespaces(cluster).await;
     report.namespaces = namespaces;
     checks.extend(found);
+    checks.extend(namespaces::lending(cluster).await);
     let (words, found) = reach::ceiling(cluster).await;
     report.ceiling = words;
     checks.extend(found);
