@@ -2,10 +2,11 @@
 //!
 //! kube's own builder leaves Nagle's algorithm on: with resumed TLS sessions every connection after the first then waits
 //! for a delayed acknowledgement, and so does each keystroke of a shell. This one sets `TCP_NODELAY`, keeps proxies,
-//! extra headers and credentials as kube does, leaves retries to its callers, and learns the API server's clock from
-//! the answers that pass.
+//! extra headers and credentials as kube does, leaves retries to its callers, learns the API server's clock from the
+//! answers that pass, and keeps each of them readable, however deep what someone has put into it.
 
 mod clock;
+mod depth;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -100,6 +101,7 @@ where
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .layer(clock.layer())
+        .map_response(depth::bounded)
         .map_err(BoxError::from)
         .service(http);
     Ok((ClientBuilder::new(service, config.default_namespace).build(), clock))
