@@ -54,3 +54,4 @@ mod shell;
 mod streams;
 mod token;
 mod unread;
+mod ways;

@@ -50,6 +50,7 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
     match config.proxy_url.clone() {
         None => stack(config, tcp),
         Some(url) => {
+            let url = with_scheme(url)?;
             let auth = proxy_authorization(&url);
             match url.scheme_str() {
                 Some("http") => stack(config, with_authorization(Tunnel::new(url, tcp), auth)),
@@ -66,6 +67,15 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
             }
         }
     }
+}
+
+/// A mere `host:port` speaks http, as everywhere.
+fn with_scheme(url: Uri) -> Result<Uri, Error> {
+    if url.scheme().is_some() {
+        return Ok(url);
+    }
+    let host = url.authority().map(|a| a.as_str()).unwrap_or_default();
+    format!("http://{host}").parse().map_err(|_| Error::Proxy(url.host().unwrap_or_default().to_owned()))
 }
 
 fn with_authorization<C>(tunnel: Tunnel<C>, value: Option<http::HeaderValue>) -> Tunnel<C> {
