@@ -58,3 +58,4 @@ mod shell;
 mod streams;
 mod token;
 mod unread;
+mod ways;

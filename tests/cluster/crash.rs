@@ -21,6 +21,7 @@ mod held_up;
 mod killed;
 mod lending;
 mod lives;
+mod nested;
 mod nsplease;
 mod offers;
 mod process;

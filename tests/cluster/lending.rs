@@ -10,6 +10,9 @@ use support::{Call, Identity, eventually};
 use crate::bodies;
 use crate::world::{LIMIT, World};
 
+/// More than any reader of JSON takes, and less than the API server does.
+pub(crate) const LEVELS: usize = 400;
+
 /// A kind of request.
 pub(crate) trait Asked: Request + DeserializeOwned {
     /// Its resource.
@@ -29,6 +32,23 @@ impl World {
     pub(crate) async fn asked<R: Asked>(&self, name: &str) -> Result<R, String> {
         let body = self.look(&self.ns.oz(&format!("{}/{name}", R::PLURAL))).await?;
         serde_json::from_value(body).map_err(|error| error.to_string())
+    }
+
+    /// Adds to an object, as someone who may write it, fields nested deep that he claims to own.
+    pub(crate) async fn nest(&self, who: &Identity, path: &str) {
+        let fields = (0..LEVELS).fold(json!({}), |fields, _| json!({"f:a": fields}));
+        let claim = json!({"manager": "someone", "operation": "Update", "apiVersion": "ozaccess.io/v1alpha1",
+            "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields});
+        eventually("it is nested", LIMIT, || async {
+            let mut object = self.look(path).await?;
+            object["metadata"]["managedFields"].as_array_mut().unwrap().push(claim.clone());
+            let answer = who.call(Call::put(path, object)).await.map_err(|error| format!("{error:#}"))?;
+            let stored = self.look(path).await?.to_string();
+            let nested = stored.contains("nested too deep to be read");
+            if nested { Ok(()) } else { Err(format!("{answer}: {stored}")) }
+        })
+        .await
+        .unwrap();
     }
 
     /// The path of a request.

@@ -16,7 +16,7 @@ use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceRequest, Phase};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Asked, Cluster, outcome};
+use crate::kube::{Asked, Cluster, Way, outcome};
 use crate::settings::{GlobalArgs, Settings};
 
 /// Set by the scripts that `oz completion` prints; then this program completes instead of running.
@@ -265,7 +265,10 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
-        let cluster = Cluster::connect(settings).await.ok()?;
+        let mut way = Way::find(settings).await.ok()?;
+        // Nobody is asked at a Tab; and a plugin that is this program is to answer as itself.
+        way.tell_plugin(HOOK, "");
+        let cluster = Cluster::by(way, settings).ok()?;
         let params = ListParams::default();
         let namespace = Some(cluster.namespace.as_str());
         match names {

@@ -8,6 +8,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use kube::api::PostParams;
+use kube::client::AuthError;
 use kube::config::AuthInfo;
 use kube::core::Status;
 use kube::{Api, Client, Config, Resource};
@@ -78,7 +79,7 @@ impl Fault {
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
                 Self::Unreachable { doing, cause: causes(&error) }
             }
-            kube::Error::Auth(_) => Self::Credential(causes(&error)),
+            kube::Error::Auth(error) => Self::Credential(credential(&error)),
             other => Self::Protocol { doing, cause: causes(&other) },
         }
     }
@@ -91,6 +92,16 @@ fn causes(error: &dyn std::error::Error) -> String {
         innermost = next;
     }
     innermost.to_string()
+}
+
+/// What a credential plugin said, and neither what it was given nor what it printed: secrets can be in both.
+fn credential(error: &AuthError) -> String {
+    let AuthError::AuthExecRun { out, .. } = error else { return causes(error) };
+    let said = String::from_utf8_lossy(&out.stderr);
+    match said.trim() {
+        "" => format!("its plugin failed ({})", out.status),
+        said => format!("its plugin failed ({}): {said}", out.status),
+    }
 }
 
 /// One cluster, reached as the user.
@@ -240,7 +251,7 @@ impl Cluster {
 
 fn client(config: Config) -> Result<(Client, ServerClock), Fault> {
     oz_client::client(config).map_err(|error| match error {
-        oz_client::Error::Kube(error @ kube::Error::Auth(_)) => Fault::Credential(causes(&error)),
+        oz_client::Error::Kube(kube::Error::Auth(error)) => Fault::Credential(credential(&error)),
         other => Fault::Config(causes(&other)),
     })
 }

@@ -1,33 +1,48 @@
-//! NO_PROXY: which servers are reached without the environment's proxy.
+//! Which servers are reached without the environment's proxy: those that NO_PROXY names, and this machine, as in Go's
+//! httpproxy and so for kubectl.
 
 use std::net::IpAddr;
 
 use http::Uri;
 
-/// Does NO_PROXY name the host of `server`?
-pub(crate) fn bypassed(server: &Uri) -> bool {
+/// Is `server` reached directly, whatever proxy the environment names?
+pub(crate) fn direct(server: &Uri) -> bool {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']).to_lowercase();
+    if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+        return true;
+    }
+    let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
     let list =
         ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
-    list.is_some_and(|list| list.split(',').any(|entry| matches(entry.trim(), host)))
+    list.is_some_and(|list| list.split(',').any(|entry| matches(entry.trim(), &host, port)))
 }
 
-/// `*`, a name, a domain with or without a leading dot, an address, a block of addresses. As in Go's httpproxy.
-fn matches(entry: &str, host: &str) -> bool {
-    let entry = entry.split_once("://").map_or(entry, |(_, rest)| rest).to_lowercase();
-    let host = host.to_lowercase();
+/// `*`, a domain with or without a leading dot or star, an address, a block of addresses; with or without a port.
+fn matches(entry: &str, host: &str, port: u16) -> bool {
     if entry == "*" {
         return true;
     }
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return match entry.split_once('/') {
-            Some((block, bits)) => in_block(address, block, bits),
-            None => entry.trim_matches(['[', ']']).parse() == Ok(address),
-        };
+    let entry = entry.to_lowercase();
+    if let Some((block, bits)) = entry.split_once('/') {
+        return host.parse().is_ok_and(|address| in_block(address, block, bits));
     }
-    let name = entry.split(':').next().unwrap_or_default();
-    let bare = name.trim_start_matches("*.").trim_start_matches('.');
-    !bare.is_empty() && (host.ends_with(&format!(".{bare}")) || (host == bare && !name.starts_with('.')))
+    let (name, only) = match entry.rsplit_once(':') {
+        // More than one colon without brackets is an address of version 6.
+        Some((name, only)) if name.ends_with(']') || !name.contains(':') => (name, only),
+        _ => (entry.as_str(), ""),
+    };
+    if !only.is_empty() && only.parse() != Ok(port) {
+        return false;
+    }
+    let name = name.trim_matches(['[', ']']);
+    if let (Ok(address), Ok(named)) = (host.parse::<IpAddr>(), name.parse::<IpAddr>()) {
+        return address == named;
+    }
+    let domain = name.strip_prefix('*').unwrap_or(name);
+    match domain.strip_prefix('.') {
+        Some(domain) => !domain.is_empty() && host.ends_with(&format!(".{domain}")),
+        None => !domain.is_empty() && (host == domain || host.ends_with(&format!(".{domain}"))),
+    }
 }
 
 fn in_block(address: IpAddr, block: &str, bits: &str) -> bool {
@@ -42,19 +57,51 @@ fn in_block(address: IpAddr, block: &str, bits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::*;
 
     #[test]
     fn as_go_reads_it() {
-        assert!(matches("*", "x"));
-        assert!(matches("example.com", "example.com") && matches("example.com", "api.example.com"));
-        assert!(matches(".example.com", "api.example.com") && !matches(".example.com", "example.com"));
-        assert!(matches("10.0.0.0/8", "10.200.255.2") && !matches("10.0.0.0/8", "11.0.0.1"));
-        assert!(
-            matches("127.0.0.1", "127.0.0.1") && matches("::1", "::1") && matches("0.0.0.0/0", "1.2.3.4")
-        );
-        assert!(
-            !matches("", "x") && !matches("ample.com", "example.com") && !matches("10.0.0.0/zz", "10.0.0.1")
-        );
+        for (entry, host) in [
+            ("*", "x"),
+            ("example.com", "example.com"),
+            ("example.com", "api.example.com"),
+            ("EXAMPLE.com:443", "example.com"),
+            (".example.com", "api.example.com"),
+            ("*.example.com", "api.example.com"),
+            ("10.0.0.0/8", "10.200.255.2"),
+            ("0.0.0.0/0", "1.2.3.4"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("10.0.0.1:443", "10.0.0.1"),
+            ("fd00::1", "fd00::1"),
+            ("[fd00::1]:443", "fd00::1"),
+            ("fd00::/8", "fd12::3"),
+        ] {
+            assert!(matches(entry, host, 443), "{entry} {host}");
+        }
+        for (entry, host) in [
+            ("", "x"),
+            (".", "x"),
+            (":443", "x"),
+            ("ample.com", "example.com"),
+            ("example.com:80", "example.com"),
+            (".example.com", "example.com"),
+            ("*.example.com", "example.com"),
+            ("10.0.0.0/8", "11.0.0.1"),
+            ("10.0.0.0/zz", "10.0.0.1"),
+            ("10.0.0.1:80", "10.0.0.1"),
+            ("10.0.0.1", "110.0.0.1"),
+            ("fd00::1", "fd00::2"),
+            ("10.0.0.0/8", "example.com"),
+        ] {
+            assert!(!matches(entry, host, 443), "{entry} {host}");
+        }
+    }
+
+    #[test]
+    fn this_machine_needs_none() {
+        for server in ["https://localhost:6443", "https://127.0.0.1:6443", "http://[::1]:80"] {
+            assert!(direct(&server.parse().unwrap()), "{server}");
+        }
+        assert!(!direct(&"https://10.0.0.1:6443".parse().unwrap()));
     }
 }

@@ -2,6 +2,7 @@
 //! again, from anywhere and whatever the current context is then; and the name under which what was got by it is kept.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,10 +84,10 @@ impl Way {
         let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
         let own_proxy = has_proxy(&kubeconfig, context.as_deref());
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(described)?;
-        // kube compares NO_PROXY with the proxy's own address; client-go, and everyone, with the server's.
-        if !own_proxy && config.proxy_url.is_some() && super::proxy::bypassed(&config.cluster_url) {
+        if !own_proxy && super::proxy::direct(&config.cluster_url) {
             config.proxy_url = None;
         }
+        ask_on_a_terminal_alone(&mut config, std::io::stdin().is_terminal())?;
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         Ok(Self { config, in_pod: false, own_proxy, files: Vec::new(), context, acting: Vec::new() })
@@ -133,7 +134,12 @@ impl Way {
     pub(crate) fn key(&self, namespace: &str, request: &str, uid: &str) -> String {
         let Config { cluster_url, root_cert, tls_server_name, accept_invalid_certs, auth_info, .. } =
             &self.config;
-        let who = serde_json::to_value(auth_info).unwrap_or_default();
+        let mut who = auth_info.clone();
+        if let Some(exec) = &mut who.exec {
+            // How it asks makes it nobody else.
+            exec.interactive_mode = None;
+        }
+        let who = serde_json::to_value(who).unwrap_or_default();
         let server = (cluster_url.to_string(), root_cert, tls_server_name, accept_invalid_certs);
         let all = serde_json::json!([server, who, namespace, request, uid]).to_string();
         let mut key = String::new();
@@ -151,6 +157,17 @@ impl Way {
             exec.env.get_or_insert_default().push(pair.into());
         }
     }
+}
+
+/// A credential plugin asks people; what stands on standard input otherwise is not for it. As client-go does.
+fn ask_on_a_terminal_alone(config: &mut Config, terminal: bool) -> Result<(), Fault> {
+    let Some(exec) = config.auth_info.exec.as_mut().filter(|_| !terminal) else { return Ok(()) };
+    if matches!(exec.interactive_mode, Some(ExecInteractiveMode::Always)) {
+        let plugin = exec.command.as_deref().unwrap_or_default();
+        return Err(Fault::Credential(format!("{plugin} asks for it on a terminal, and there is none")));
+    }
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    Ok(())
 }
 
 /// Does the cluster of this context name a proxy?
@@ -257,6 +274,29 @@ mod tests {
         assert_eq!(again.env, [("KUBECONFIG".to_owned(), format!("{}:{}", one.display(), two.display()))]);
         way.in_pod = true;
         assert!(way.again().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_plugin_asks_on_a_terminal_alone() {
+        use ExecInteractiveMode::{Always, IfAvailable, Never};
+        let mut config = way(|_| ()).await.config;
+        for (mode, terminal, becomes) in [
+            (Some(Always), true, Some(Some(Always))),
+            (Some(IfAvailable), true, Some(Some(IfAvailable))),
+            (None, true, Some(None)),
+            (Some(Always), false, None),
+            (Some(IfAvailable), false, Some(Some(Never))),
+            (None, false, Some(Some(Never))),
+            (Some(Never), false, Some(Some(Never))),
+        ] {
+            let exec = json!({"command": "ask", "apiVersion": "client.authentication.k8s.io/v1"});
+            config.auth_info.exec = Some(serde_json::from_value(exec).unwrap());
+            config.auth_info.exec.as_mut().unwrap().interactive_mode.clone_from(&mode);
+            let answer = ask_on_a_terminal_alone(&mut config, terminal);
+            let found =
+                answer.ok().map(|()| config.auth_info.exec.as_ref().unwrap().interactive_mode.clone());
+            assert_eq!(found, becomes, "{mode:?} {terminal}");
+        }
     }
 
     #[tokio::test]

@@ -2,10 +2,11 @@
 //!
 //! kube's own builder leaves Nagle's algorithm on: with resumed TLS sessions every connection after the first then waits
 //! for a delayed acknowledgement, and so does each keystroke of a shell. This one sets `TCP_NODELAY`, keeps proxies,
-//! extra headers and credentials as kube does, leaves retries to its callers, and learns the API server's clock from
-//! the answers that pass.
+//! extra headers and credentials as kube does, leaves retries to its callers, learns the API server's clock from the
+//! answers that pass, and keeps each of them readable, however deep what someone has put into it.
 
 mod clock;
+mod depth;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
     match config.proxy_url.clone() {
         None => stack(config, tcp),
         Some(url) => {
+            let url = with_scheme(url)?;
             let auth = proxy_authorization(&url);
             match url.scheme_str() {
                 Some("http") => stack(config, with_authorization(Tunnel::new(url, tcp), auth)),
@@ -65,6 +67,15 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
             }
         }
     }
+}
+
+/// A mere `host:port` speaks http, as everywhere.
+fn with_scheme(url: Uri) -> Result<Uri, Error> {
+    if url.scheme().is_some() {
+        return Ok(url);
+    }
+    let host = url.authority().map(|a| a.as_str()).unwrap_or_default();
+    format!("http://{host}").parse().map_err(|_| Error::Proxy(url.host().unwrap_or_default().to_owned()))
 }
 
 fn with_authorization<C>(tunnel: Tunnel<C>, value: Option<http::HeaderValue>) -> Tunnel<C> {
@@ -100,6 +111,7 @@ where
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .layer(clock.layer())
+        .map_response(depth::bounded)
         .map_err(BoxError::from)
         .service(http);
     Ok((ClientBuilder::new(service, config.default_namespace).build(), clock))
