@@ -34,20 +34,23 @@ complete -c oz -n "__fish_oz_needs_command" -l request-timeout -d 'How long one 
 complete -c oz -n "__fish_oz_needs_command" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_needs_command" -s V -l version -d 'Print version'
 complete -c oz -n "__fish_oz_needs_command" -f -a "access-request" -d 'Ask for what a template offers, wait until it is granted, and open a shell'
+complete -c oz -n "__fish_oz_needs_command" -f -a "namespace-request" -d 'Ask for namespaces of a class, wait until they are there, and set up the kubeconfig'
+complete -c oz -n "__fish_oz_needs_command" -f -a "extend" -d 'Ask to keep namespaces for longer: the same ones, from the approval on'
 complete -c oz -n "__fish_oz_needs_command" -f -a "templates" -d 'List what you may ask for'
+complete -c oz -n "__fish_oz_needs_command" -f -a "classes" -d 'List the classes of namespaces that you may ask for here'
 complete -c oz -n "__fish_oz_needs_command" -f -a "requests" -d 'List requests and how they stand'
 complete -c oz -n "__fish_oz_needs_command" -f -a "pending" -d 'List the requests that wait for your decision'
 complete -c oz -n "__fish_oz_needs_command" -f -a "grants" -d 'List what is lent now, to whom and until when'
 complete -c oz -n "__fish_oz_needs_command" -f -a "describe" -d 'Show a request: who asks, who decided, what is granted, and what can be done next'
 complete -c oz -n "__fish_oz_needs_command" -f -a "approve" -d 'Say yes to a request, after seeing what would be granted'
 complete -c oz -n "__fish_oz_needs_command" -f -a "deny" -d 'Say no to a request, finally'
-complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back an access that you hold, or take back a request'
+complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back what you hold, or take back a request; lent namespaces are deleted with all that is in them'
 complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
 complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
 complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts in your kubeconfig, hand one on, or take one in'
 complete -c oz -n "__fish_oz_needs_command" -f -a "token" -d 'Print a token for an access that you hold, as a credential plugin of kubectl does'
 complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on the cluster, or bring it up to date'
-complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster'
+complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster; namespaces that were lent stay'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
 complete -c oz -n "__fish_oz_needs_command" -f -a "check" -d 'See whether Oz is whole, in force and working, and what it could hand out'
 complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates'
@@ -82,6 +85,53 @@ complete -c oz -n "__fish_oz_using_subcommand access-request" -l rm -d 'End the 
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l no-kubeconfig -d 'Leave the kubeconfig alone'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l use-context -d 'Make the access the kubeconfig\'s current context'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l class -d 'The class; chosen from a list when left out' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l owner -d 'Who owns them, too: User/NAME, Group/NAME or ServiceAccount/NAMESPACE:NAME; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l credential -d 'By what you own them: session, requester (your own name), or of:REQUEST (the session of another request of yours)' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l duration -d 'For how long, from the approval on: 45m, 8h, 2d' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l reason -d 'Why, for those who decide and those who read later' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l wait -d 'Wait for this and stop there' -r -f -a "none\t'Once it is asked for'
+approved\t'Once enough people agreed'
+ready\t'Once it can be used'"
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l timeout -d 'How long to wait' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -s o -l output -d 'Print the request in this form' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l keep -d 'Leave the request when the waiting is broken off'
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l no-kubeconfig -d 'Leave the kubeconfig alone'
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l use-context -d 'Make the access the kubeconfig\'s current context'
+complete -c oz -n "__fish_oz_using_subcommand namespace-request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand extend" -l duration -d 'For how long, from the approval on: 45m, 8h, 2d' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l reason -d 'Why, instead of the reason given at first' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l wait -d 'Wait for this and stop there' -r -f -a "none\t'Once it is asked for'
+approved\t'Once enough people agreed'
+ready\t'Once it can be used'"
+complete -c oz -n "__fish_oz_using_subcommand extend" -l timeout -d 'How long to wait' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -s o -l output -d 'Print the request in this form' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand extend" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand extend" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand extend" -l keep -d 'Leave the request when the waiting is broken off'
+complete -c oz -n "__fish_oz_using_subcommand extend" -l no-kubeconfig -d 'Leave the kubeconfig alone'
+complete -c oz -n "__fish_oz_using_subcommand extend" -l use-context -d 'Make the access the kubeconfig\'s current context'
+complete -c oz -n "__fish_oz_using_subcommand extend" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand templates" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
 complete -c oz -n "__fish_oz_using_subcommand templates" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
 wide\t'For people, with more columns'
@@ -99,6 +149,23 @@ complete -c oz -n "__fish_oz_using_subcommand templates" -s A -l all-namespaces 
 complete -c oz -n "__fish_oz_using_subcommand templates" -s w -l watch -d 'Go on, and print what changes'
 complete -c oz -n "__fish_oz_using_subcommand templates" -l all -d 'Also those that you may not ask for'
 complete -c oz -n "__fish_oz_using_subcommand templates" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand classes" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand classes" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand classes" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand classes" -s A -l all-namespaces -d 'In all namespaces'
+complete -c oz -n "__fish_oz_using_subcommand classes" -s w -l watch -d 'Go on, and print what changes'
+complete -c oz -n "__fish_oz_using_subcommand classes" -l all -d 'Also those that you may not ask for in this namespace'
+complete -c oz -n "__fish_oz_using_subcommand classes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand requests" -s l -l selector -d 'Only what carries these labels: a=b,c!=d' -r
 complete -c oz -n "__fish_oz_using_subcommand requests" -s o -l output -d 'How to print it' -r -f -a "table\t'For people'
 wide\t'For people, with more columns'
@@ -302,6 +369,7 @@ complete -c oz -n "__fish_oz_using_subcommand enable" -l as -d 'Act as this user
 complete -c oz -n "__fish_oz_using_subcommand enable" -l as-group -d 'Act in this group; may be repeated' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand enable" -l namespaces -d 'Let Oz make namespaces, and delete those that it made; with --disable, no longer'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l disable -d 'No longer: end what is lent there, then take the controller\'s rights away'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l bind-requester -d 'Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l list -d 'Show where Oz may lend'

@@ -27,12 +27,22 @@ pub(crate) async fn wait<R: Asked>(
     note: &'static str,
 ) -> Result<R, Ended> {
     let told = RefCell::new(Told::before::<R>(policy));
-    if told.borrow().needed > 0 && request.phase() == Phase::Pending {
+    let line = approver_line(app, cluster, &request.target());
+    let ask_for_yes = || {
         app.printer.say("Waiting for approval...");
-        app.printer.say(&approver_line(app, cluster, &request.target()));
+        app.printer.say(&line);
+    };
+    // Who may not read what he asks under learns whether anybody must agree once the controller has looked.
+    let unsaid = Cell::new(request.phase() == Phase::Pending && policy.is_none());
+    if told.borrow().needed > 0 && request.phase() == Phase::Pending && policy.is_some() {
+        ask_for_yes();
     }
     let spinner = spinner(app, note);
     let tell = |now: &R| {
+        if unsaid.get() && now.phase() == Phase::Pending && now.status().is_some_and(|s| s.phase.is_some()) {
+            unsaid.set(false);
+            spinner.suspend(ask_for_yes);
+        }
         for line in told.borrow_mut().news(now) {
             spinner.suspend(|| app.printer.say(&line));
         }
