@@ -43,7 +43,7 @@ async fn a_pipeline_gets_one_and_owns_it() {
         let name = spaces.name("one");
         let request = spaces.lent("r", &[&name], json!({"duration": "20m"})).await;
         let status = request.status.clone().unwrap();
-        assert_eq!(names(&request), [name.clone()]);
+        assert_eq!(names(&request), std::slice::from_ref(&name));
         assert!(status.account.starts_with("oz-n-"), "{status:?}");
         assert!(status.granted.iter().any(|w| w.contains(&name)), "{status:?}");
         let there = spaces.namespace(&name).await.unwrap();

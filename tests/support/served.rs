@@ -9,6 +9,7 @@ use crate::{Call, Identity};
 ///
 /// # Errors
 /// When it does not say.
+#[allow(clippy::print_stdout, reason = "a test says what it could not show")]
 pub async fn is_served(who: &Identity, version: &str, resource: &str) -> Result<bool> {
     let all = who.call(Call::get(version)).await?.object()?;
     let served = all["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == resource));

@@ -14,7 +14,7 @@ use kube::core::Status;
 use kube::{Api, Client, Config, Resource};
 use oz_client::ServerClock;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceClass};
+use oz_shared::{AccessTemplate, Grant, NamespaceClass};
 
 use super::way::Way;
 use crate::settings::Settings;
