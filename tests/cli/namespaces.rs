@@ -37,7 +37,7 @@ async fn asked_for_used_and_given_back() {
         let target = lent(&alice, spaces, &[&name], &["--duration", "1d"]);
         assert!(target.starts_with(&format!("nsreq/{name}-")), "{target}");
         let context = format!("oz-{name}");
-        assert_eq!(alice.contexts(), [context.clone()]);
+        assert_eq!(alice.contexts(), std::slice::from_ref(&context));
         let said = alice.kubectl(&["--context", &context, "create", "configmap", "mine"]);
         assert_eq!(said.code, 0, "{said}");
         // Neither elsewhere, nor by her own name, nor by another's.
@@ -136,7 +136,7 @@ async fn kept_on() {
         assert_ne!(next, target);
         assert_ne!(alice.read_kubeconfig(), before);
         let context = format!("oz-{name}");
-        assert_eq!(alice.contexts(), [context.clone()]);
+        assert_eq!(alice.contexts(), std::slice::from_ref(&context));
         let bare = target.strip_prefix("nsreq/").unwrap();
         spaces.until(bare, "is over", |r| r.phase().is_final()).await;
         assert_eq!(namespace(world, &name).await["metadata"]["uid"], uid);
