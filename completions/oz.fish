@@ -44,7 +44,7 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "grants" -d 'List what is lent
 complete -c oz -n "__fish_oz_needs_command" -f -a "describe" -d 'Show a request: who asks, who decided, what is granted, and what can be done next'
 complete -c oz -n "__fish_oz_needs_command" -f -a "approve" -d 'Say yes to a request, after seeing what would be granted'
 complete -c oz -n "__fish_oz_needs_command" -f -a "deny" -d 'Say no to a request, finally'
-complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back what you hold, or take back a request; lent namespaces are deleted with all that is in them'
+complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back what you hold, or take back a request; namespaces are deleted'
 complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
 complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
 complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts in your kubeconfig, hand one on, or take one in'

@@ -44,7 +44,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('describe', 'describe', [CompletionResultType]::ParameterValue, 'Show a request: who asks, who decided, what is granted, and what can be done next')
             [CompletionResult]::new('approve', 'approve', [CompletionResultType]::ParameterValue, 'Say yes to a request, after seeing what would be granted')
             [CompletionResult]::new('deny', 'deny', [CompletionResultType]::ParameterValue, 'Say no to a request, finally')
-            [CompletionResult]::new('release', 'release', [CompletionResultType]::ParameterValue, 'Give back what you hold, or take back a request; lent namespaces are deleted with all that is in them')
+            [CompletionResult]::new('release', 'release', [CompletionResultType]::ParameterValue, 'Give back what you hold, or take back a request; namespaces are deleted')
             [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Take back what is lent to others, now')
             [CompletionResult]::new('shell', 'shell', [CompletionResultType]::ParameterValue, 'Open a shell, or run a command, under an access that you hold')
             [CompletionResult]::new('kubeconfig', 'kubeconfig', [CompletionResultType]::ParameterValue, 'Keep the contexts in your kubeconfig, hand one on, or take one in')

@@ -20,7 +20,9 @@ fn commands() -> Vec<String> {
     assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{help}");
     let text = help.stdout();
     let lines = text.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    // What a line goes on with stands further to the right.
+    let names = lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
     let names: Vec<String> = names.map(str::to_owned).collect();
     assert!(names.len() >= 18, "{names:?}");
     names

@@ -18,7 +18,7 @@ Examples:
   oz release nsreq/alice-try-4mz0q
   oz requests --mine -o name | xargs oz release";
 
-/// Give back what you hold, or take back a request; lent namespaces are deleted with all that is in them
+/// Give back what you hold, or take back a request; namespaces are deleted
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
