@@ -268,8 +268,13 @@ async fn controller_with_bind() {
         )
     };
     t.case("cluster-admin to a pod session", CONTROLLER, "ctl", bound("cluster-admin", &s1)).await;
-    for name in ["oz-controller", "oz-requester", "oz-approver", "oz-author", "oz-controller-bind-requester"]
-    {
+    for name in [
+        "oz-controller",
+        "oz-requester",
+        "oz-namespace-approver",
+        "oz-author",
+        "oz-controller-bind-requester",
+    ] {
         t.case(&format!("{name} to an oz-n session"), CONTROLLER, "ctl", bound(name, &far)).await;
     }
     t.case("view to an oz-n session", Allowed, "ctl", bound("view", &far)).await;

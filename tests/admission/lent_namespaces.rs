@@ -292,16 +292,34 @@ async fn network_policies_of_lent_namespaces() {
     t.case("kube-system's make one", Allowed, "gc", Call::post(all(&closed), body("cni"))).await;
     for who in ["dave", "alice", "boss", "root"] {
         let by = |what: &str| format!("{who} {what}");
-        t.case(&by("opens the network"), NAMESPACES, who, Call::post(all(&closed), body("own"))).await;
-        t.case(&by("opens it, dry run"), NAMESPACES, who, Call::post(all(&closed), body("own")).dry()).await;
         let generated = with(body(""), &json!({"metadata": {"name": null, "generateName": "own-"}}));
-        t.case(&by("opens it, by generateName"), NAMESPACES, who, Call::post(all(&closed), generated)).await;
-        let apply = Call::apply(format!("{}/own", all(&closed)), body("own"), who).force();
-        t.case(&by("opens it by server-side apply"), NAMESPACES, who, apply).await;
         let there = format!("{}/cni", all(&closed));
-        t.case(&by("changes one"), NAMESPACES, who, Call::merge(&there, json!({"spec": {"ingress": null}})))
+        if ["boss", "root"].contains(&who) {
+            // They write them in the whole cluster: no owners.
+            let path = format!("{}/whole-{who}", all(&closed));
+            t.case(
+                &by("opens the network"),
+                Allowed,
+                who,
+                Call::apply(&path, body(&format!("whole-{who}")), who),
+            )
             .await;
-        t.case(&by("deletes one"), NAMESPACES, who, Call::delete(&there)).await;
+            t.case(&by("opens it, by generateName"), Allowed, who, Call::post(all(&closed), generated)).await;
+            let change = Call::merge(&there, json!({"metadata": {"annotations": {"by": who}}}));
+            t.case(&by("changes one"), Allowed, who, change).await;
+            t.case(&by("deletes one"), Allowed, who, Call::delete(path)).await;
+        } else {
+            t.case(&by("opens the network"), NAMESPACES, who, Call::post(all(&closed), body("own"))).await;
+            let dry = Call::post(all(&closed), body("own")).dry();
+            t.case(&by("opens it, dry run"), NAMESPACES, who, dry).await;
+            t.case(&by("opens it, by generateName"), NAMESPACES, who, Call::post(all(&closed), generated))
+                .await;
+            let apply = Call::apply(format!("{}/own", all(&closed)), body("own"), who).force();
+            t.case(&by("opens it by server-side apply"), NAMESPACES, who, apply).await;
+            let change = Call::merge(&there, json!({"spec": {"ingress": null}}));
+            t.case(&by("changes one"), NAMESPACES, who, change).await;
+            t.case(&by("deletes one"), NAMESPACES, who, Call::delete(&there)).await;
+        }
         t.case(&by("deletes all"), AnyVap, who, Call::delete(all(&closed))).await;
         t.case(&by("deletes the class's"), AnyVap, who, Call::delete(format!("{}/apart", all(&closed))))
             .await;

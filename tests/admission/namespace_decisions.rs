@@ -146,7 +146,7 @@ async fn changed_class(t: &mut Table<'_>, world: &World, class: &str, pin: &Valu
 /// Patcher may write requests here, and approve elsewhere; here, templates alone.
 async fn approve_elsewhere(t: &mut Table<'_>, world: &World, class: &str, pin: &Value) {
     let other = Namespace::create(world.who("admin"), "tests-elsewhere").await.unwrap();
-    other.bind("deciding", "oz-approver", &[user("patcher")]).await.unwrap();
+    other.bind("deciding", "oz-namespace-approver", &[user("patcher")]).await.unwrap();
     let verb = |verb: &str| {
         json!({"namespace": other.name, "verb": verb, "group": "ozaccess.io",
         "resource": "namespaceclasses", "name": class})

@@ -117,7 +117,7 @@ async fn for_oneself(cast: Cast) {
 async fn elsewhere(t: &mut Table<'_>, world: &World, class: &str) {
     let other = Namespace::create(world.who("admin"), "tests-elsewhere").await.unwrap();
     let patcher = [user("patcher")];
-    other.bind("asking", "oz-requester", &patcher).await.unwrap();
+    other.bind("asking", "oz-namespace-requester", &patcher).await.unwrap();
     let asking = json!({"namespace": other.name, "verb": "request", "group": "ozaccess.io",
         "resource": "namespaceclasses", "name": class});
     support::rights::until(world.who("admin"), world.user("patcher"), asking, true).await.unwrap();

@@ -113,7 +113,10 @@ impl World {
         let sessions = group(&format!("system:serviceaccounts:{SESSIONS_NAMESPACE}"));
         let asking = [user("alice"), user("system:anonymous"), user("alice2"), ci(), sessions];
         ns.bind("asking", "oz-requester", &asking).await.unwrap();
-        ns.bind("deciding", "oz-approver", &[user("bob"), group("leads"), ci()]).await.unwrap();
+        ns.bind("asking-namespaces", "oz-namespace-requester", &asking).await.unwrap();
+        let deciding = [user("bob"), group("leads"), ci()];
+        ns.bind("deciding", "oz-approver", &deciding).await.unwrap();
+        ns.bind("deciding-namespaces", "oz-namespace-approver", &deciding).await.unwrap();
         ns.bind("writing", "oz-author", &[user("dave"), user("erin")]).await.unwrap();
         ns.bind("dave", "admin", &[user("dave")]).await.unwrap();
         ns.bind("dave-binds", &own("tests-bind-view"), &[user("dave")]).await.unwrap();

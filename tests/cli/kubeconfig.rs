@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use support::eventually;
@@ -160,6 +161,115 @@ async fn several_at_once_lose_nothing() {
         for context in &contexts {
             assert_eq!(home.kubectl(&exec(context, "yes")).stdout(), "yes\n", "{context}");
         }
+    })
+    .await;
+}
+
+/// kubectl reads before it takes the lock and writes in place: it loses what came between, and what is read meanwhile may be
+/// torn. Nothing of its own is lost by us, nothing is ever broken, and what it lost of ours comes back.
+#[tokio::test]
+async fn beside_kubectl() {
+    staged("beside", async |world| {
+        const ROUNDS: usize = 25;
+        let home = Home::of(world, "alice");
+        world.borrowed(&home);
+        let context = home.contexts().remove(0);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..ROUNDS {
+                    let name = format!("mine-{n}");
+                    // It waits for nobody: it is for its user to try again.
+                    let set = || home.kubectl(&["config", "set-context", &name, "--namespace", "n"]);
+                    let tried = (0..400).any(|_| set().code == 0);
+                    assert!(tried, "kubectl never got the lock");
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        let said = home.oz(&["kubeconfig", "update"]);
+                        assert_eq!(said.code, 0, "{said}");
+                    }
+                });
+            }
+        });
+        let config: Value = serde_yaml::from_str(&home.read_kubeconfig()).unwrap();
+        let names: Vec<&str> =
+            config["contexts"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
+        for n in 0..ROUNDS {
+            assert!(names.contains(&format!("mine-{n}").as_str()), "mine-{n} is lost: {names:?}");
+        }
+        assert_eq!(home.must(&["kubeconfig", "update"]), context);
+        assert_eq!(home.contexts(), [context.as_str()]);
+        assert_eq!(home.kubectl(&exec(&context, "still")).stdout(), "still\n");
+        let dropped = home.kubectl(&["config", "delete-context", &context]);
+        assert_eq!(dropped.code, 0, "{dropped}");
+        assert_eq!(home.must(&["kubeconfig", "update"]), context);
+        assert_eq!(home.kubectl(&exec(&context, "again")).stdout(), "again\n");
+        let folder = fs::read_dir(home.path().join(".kube")).unwrap();
+        let mut left: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        left.retain(|name| name != "cache");
+        assert_eq!(left, ["config", "config.oz-backup"], "but for what kubectl caches");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_keeps_nobody_out() {
+    staged("unwritable", async |world| {
+        let home = Home::of(world, "alice");
+        let before = home.read_kubeconfig();
+        fs::set_permissions(home.kubeconfig(), fs::Permissions::from_mode(0o400)).unwrap();
+        let said = home.oz(&["access-request", FREE, "--", "echo", "inside"]);
+        assert_eq!((said.code, said.stdout().as_str()), (0, "inside\n"), "{said}");
+        assert!(said.stderr.contains("warning: the kubeconfig is left as it is"), "{said}");
+        assert_eq!(home.read_kubeconfig(), before);
+        // One that stands in the way for long is named, and not waited for.
+        fs::set_permissions(home.kubeconfig(), fs::Permissions::from_mode(0o600)).unwrap();
+        let lock = fs::File::create(home.path().join(".kube/config.lock")).unwrap();
+        lock.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600)).unwrap();
+        let said = home.oz(&["access-request", FREE, "--", "echo", "inside"]);
+        assert_eq!((said.code, said.stdout().as_str()), (0, "inside\n"), "{said}");
+        assert!(said.stderr.contains("delete that lock file"), "{said}");
+        assert_eq!(home.oz(&["kubeconfig", "update"]).code, 1);
+        assert_eq!(home.read_kubeconfig(), before);
+        // What is no kubeconfig is none for `oz` either, and stays.
+        for broken in ["clusters: [\n", "just words", "contexts: 7\n"] {
+            home.write_kubeconfig(broken);
+            let said = home.oz(&["requests"]);
+            assert_eq!((said.code, said.stdout().as_str()), (2, ""), "{broken:?}: {said}");
+            assert!(said.stderr.contains("failed to use the kubeconfig"), "{broken:?}: {said}");
+            assert_eq!(home.read_kubeconfig(), broken);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_files_and_links() {
+    staged("files", async |world| {
+        let home = Home::of(world, "alice");
+        let (kube, file) = (home.path().join(".kube"), home.kubeconfig());
+        fs::create_dir(kube.join("real")).unwrap();
+        fs::rename(&file, kube.join("real/alice")).unwrap();
+        std::os::unix::fs::symlink("real/alice", &file).unwrap();
+        let other = "contexts:\n- name: other   # elsewhere\n";
+        fs::write(kube.join("other"), other).unwrap();
+        let list = [kube.join("not-there"), file.clone(), kube.join("other")];
+        let list = std::env::join_paths(list).unwrap();
+        let mut command = home.command(&["access-request", FREE, "--wait", "ready"]);
+        command.env("KUBECONFIG", &list);
+        let said = crate::running::Running::start(command, Vec::new()).end();
+        assert_eq!(said.code, 0, "{said}");
+        assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+        assert_eq!(home.contexts().len(), 1);
+        assert_eq!(fs::read_to_string(kube.join("other")).unwrap(), other);
+        assert!(!kube.join("not-there").exists());
+        let context = home.contexts().remove(0);
+        assert_eq!(home.kubectl(&exec(&context, "linked")).stdout(), "linked\n");
     })
     .await;
 }

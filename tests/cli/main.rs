@@ -35,6 +35,7 @@ mod tmux;
 mod asking;
 mod check;
 mod codes;
+mod completed;
 mod copies;
 mod debugging;
 mod deciding;

@@ -52,12 +52,34 @@ async fn a_closed_pipe_is_quiet() {
     staged("pipe", async |world| {
         let home = Home::of(world, "alice");
         let name = world.borrowed(&home);
-        for args in
-            [&["requests"][..], &["requests", "-o", "json"], &["--help"], &["shell", &name, "--", "yes"]]
-        {
+        let commands: [&[&str]; 11] = [
+            &["requests"],
+            &["requests", "-o", "json"],
+            &["requests", "-w"],
+            &["templates", "-o", "yaml"],
+            &["describe", &name],
+            &["kubeconfig", "update"],
+            &["completion", "bash"],
+            &["--help"],
+            &["requests", "--help"],
+            &["version"],
+            &["shell", &name, "--", "yes"],
+        ];
+        for args in commands {
             let said = Running::unread(home.command(args)).end();
             assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{args:?}: {said}");
         }
+        let admin = Home::of(world, "admin");
+        for args in [&["grants", "-A"][..], &["check", "-o", "wide"], &["enable", "--list"]] {
+            let said = Running::unread(admin.command(args)).end();
+            assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{args:?}: {said}");
+        }
+        // As people do it.
+        let mut head = std::process::Command::new("bash");
+        head.args(["-c", "oz grants -A -o yaml | head -1; echo ${PIPESTATUS[0]}"]);
+        head.env_clear().envs(admin.environment()).current_dir(admin.path());
+        let said = Running::start(head, Vec::new()).end();
+        assert_eq!((said.stdout().as_str(), said.stderr.as_str()), ("apiVersion: v1\n0\n", ""), "{said}");
     })
     .await;
 }

@@ -140,8 +140,11 @@ async fn what_another_version_wrote_is_named_and_hides_none() {
                 Some("accessrequests") => json!([request("lost", "Lost"), request("over", "Released")]),
                 _ => json!([]),
             };
-            json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items,
-                "status": {"userInfo": {"username": "bob"}}})
+            if path.contains("selfsubjectreviews") {
+                return json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
+                    "metadata": {}, "status": {"userInfo": {"username": "bob"}}});
+            }
+            json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
         });
         let home = Home::with(world, "bob", |config| {
             config["clusters"][0]["cluster"] = json!({"server": format!("http://{address}")});

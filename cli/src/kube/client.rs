@@ -94,13 +94,11 @@ fn causes(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-/// What a credential plugin said, and neither what it was given nor what it printed: secrets can be in both.
+/// Why there is no credential; a plugin's own words stand as they are.
 fn credential(error: &AuthError) -> String {
-    let AuthError::AuthExecRun { out, .. } = error else { return causes(error) };
-    let said = String::from_utf8_lossy(&out.stderr);
-    match said.trim() {
-        "" => format!("its plugin failed ({})", out.status),
-        said => format!("its plugin failed ({}): {said}", out.status),
+    match error {
+        AuthError::AuthExec(words) => words.clone(),
+        other => causes(other),
     }
 }
 
@@ -252,6 +250,7 @@ impl Cluster {
 fn client(config: Config) -> Result<(Client, ServerClock), Fault> {
     oz_client::client(config).map_err(|error| match error {
         oz_client::Error::Kube(kube::Error::Auth(error)) => Fault::Credential(credential(&error)),
+        oz_client::Error::Plugin(words) => Fault::Credential(words),
         other => Fault::Config(causes(&other)),
     })
 }

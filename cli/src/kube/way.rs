@@ -2,7 +2,6 @@
 //! again, from anywhere and whatever the current context is then; and the name under which what was got by it is kept.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +14,15 @@ use crate::settings::{Settings, kubeconfig_variable};
 
 /// How long a connection may take to come about: less than a request may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A kubeconfig that was written so lately may still be in the middle of it; when it is read again then.
+const JUST: Duration = Duration::from_secs(2);
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+];
 
 /// How the cluster is reached, as whom, and where that was found.
 pub(crate) struct Way {
@@ -47,6 +55,19 @@ impl Way {
     /// [`Fault::Config`].
     pub(crate) async fn find(settings: &Settings) -> Result<Self, Fault> {
         let files = files(settings);
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let found = Self::read(settings, files.clone()).await;
+            // kubectl writes in place: what is read meanwhile may be torn.
+            let again = if found.is_err() && just_written(&files) { pauses.next() } else { None };
+            match again {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return found,
+            }
+        }
+    }
+
+    async fn read(settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Fault> {
         let kubeconfig = read(&files)?;
         let nothing = kubeconfig.contexts.is_empty() && settings.context.is_none();
         let mut way = if nothing
@@ -87,7 +108,6 @@ impl Way {
         if !own_proxy && super::proxy::direct(&config.cluster_url) {
             config.proxy_url = None;
         }
-        ask_on_a_terminal_alone(&mut config, std::io::stdin().is_terminal())?;
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         Ok(Self { config, in_pod: false, own_proxy, files: Vec::new(), context, acting: Vec::new() })
@@ -134,12 +154,7 @@ impl Way {
     pub(crate) fn key(&self, namespace: &str, request: &str, uid: &str) -> String {
         let Config { cluster_url, root_cert, tls_server_name, accept_invalid_certs, auth_info, .. } =
             &self.config;
-        let mut who = auth_info.clone();
-        if let Some(exec) = &mut who.exec {
-            // How it asks makes it nobody else.
-            exec.interactive_mode = None;
-        }
-        let who = serde_json::to_value(who).unwrap_or_default();
+        let who = serde_json::to_value(auth_info).unwrap_or_default();
         let server = (cluster_url.to_string(), root_cert, tls_server_name, accept_invalid_certs);
         let all = serde_json::json!([server, who, namespace, request, uid]).to_string();
         let mut key = String::new();
@@ -157,17 +172,6 @@ impl Way {
             exec.env.get_or_insert_default().push(pair.into());
         }
     }
-}
-
-/// A credential plugin asks people; what stands on standard input otherwise is not for it. As client-go does.
-fn ask_on_a_terminal_alone(config: &mut Config, terminal: bool) -> Result<(), Fault> {
-    let Some(exec) = config.auth_info.exec.as_mut().filter(|_| !terminal) else { return Ok(()) };
-    if matches!(exec.interactive_mode, Some(ExecInteractiveMode::Always)) {
-        let plugin = exec.command.as_deref().unwrap_or_default();
-        return Err(Fault::Credential(format!("{plugin} asks for it on a terminal, and there is none")));
-    }
-    exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    Ok(())
 }
 
 /// Does the cluster of this context name a proxy?
@@ -191,6 +195,11 @@ fn files(settings: &Settings) -> Vec<PathBuf> {
             home.into_iter().filter(|p| p.exists()).collect()
         }
     }
+}
+
+fn just_written(files: &[PathBuf]) -> bool {
+    let modified = |file: &PathBuf| file.metadata().and_then(|m| m.modified()).ok();
+    files.iter().filter_map(modified).any(|time| time.elapsed().is_ok_and(|age| age < JUST))
 }
 
 /// All files of the kubeconfig as one.
@@ -277,26 +286,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plugin_asks_on_a_terminal_alone() {
-        use ExecInteractiveMode::{Always, IfAvailable, Never};
-        let mut config = way(|_| ()).await.config;
-        for (mode, terminal, becomes) in [
-            (Some(Always), true, Some(Some(Always))),
-            (Some(IfAvailable), true, Some(Some(IfAvailable))),
-            (None, true, Some(None)),
-            (Some(Always), false, None),
-            (Some(IfAvailable), false, Some(Some(Never))),
-            (None, false, Some(Some(Never))),
-            (Some(Never), false, Some(Some(Never))),
-        ] {
-            let exec = json!({"command": "ask", "apiVersion": "client.authentication.k8s.io/v1"});
-            config.auth_info.exec = Some(serde_json::from_value(exec).unwrap());
-            config.auth_info.exec.as_mut().unwrap().interactive_mode.clone_from(&mode);
-            let answer = ask_on_a_terminal_alone(&mut config, terminal);
-            let found =
-                answer.ok().map(|()| config.auth_info.exec.as_ref().unwrap().interactive_mode.clone());
-            assert_eq!(found, becomes, "{mode:?} {terminal}");
+    async fn what_is_being_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config");
+        let whole = serde_json::json!({
+            "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443"}}],
+            "users": [{"name": "u", "user": {"token": "a"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}], "current-context": "x",
+        })
+        .to_string();
+        let settings =
+            Settings { kubeconfig: Some(path.clone()), ..crate::settings::GlobalArgs::default().into() };
+        for torn in ["", &whole[..whole.len() / 2], "clusters: []\n"] {
+            std::fs::write(&path, torn).unwrap();
+            let (path, whole) = (path.clone(), whole.clone());
+            let writer = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(40));
+                std::fs::write(path, whole).unwrap();
+            });
+            assert!(Way::find(&settings).await.is_ok(), "{torn:?}");
+            writer.join().unwrap();
         }
+        // What stays broken is told, and at once where nobody writes.
+        std::fs::write(&path, "").unwrap();
+        assert!(Way::find(&settings).await.is_err());
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+        assert!(!just_written(&[path]));
     }
 
     #[tokio::test]

@@ -7,9 +7,12 @@
 
 mod clock;
 mod depth;
+mod plugin;
 
 use std::error::Error as StdError;
 use std::time::Duration;
+
+use std::sync::Arc;
 
 pub use clock::ServerClock;
 use http::Uri;
@@ -18,6 +21,7 @@ use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
+use plugin::{Plugin, PluginLayer};
 use tower::{BoxError, Service, ServiceBuilder};
 
 /// How long a connection may be silent before its peer is asked whether it is there.
@@ -29,6 +33,9 @@ pub enum Error {
     /// The credential, the certificate or the address in the configuration cannot be used.
     #[error(transparent)]
     Kube(#[from] kube::Error),
+    /// The credential plugin gave none.
+    #[error("{0}")]
+    Plugin(String),
     /// The proxy is of a kind that Oz does not speak.
     #[error("the proxy {0} is not supported: use http:// or https://")]
     Proxy(String),
@@ -38,7 +45,8 @@ pub enum Error {
 ///
 /// # Errors
 /// When the configuration's credential, certificate authority or proxy cannot be used; nothing is sent yet.
-pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
+pub fn client(mut config: Config) -> Result<(Client, ServerClock), Error> {
+    let plugin = Plugin::take(&mut config).map_err(Error::Plugin)?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -48,15 +56,15 @@ pub fn client(config: Config) -> Result<(Client, ServerClock), Error> {
     tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
     tcp.set_keepalive_retries(Some(3));
     match config.proxy_url.clone() {
-        None => stack(config, tcp),
+        None => stack(config, plugin, tcp),
         Some(url) => {
             let url = with_scheme(url)?;
             let auth = proxy_authorization(&url);
             match url.scheme_str() {
-                Some("http") => stack(config, with_authorization(Tunnel::new(url, tcp), auth)),
+                Some("http") => stack(config, plugin, with_authorization(Tunnel::new(url, tcp), auth)),
                 Some("https") => {
                     let tls = config.rustls_https_connector_with_connector(tcp)?;
-                    stack(config, with_authorization(Tunnel::new(url, tls), auth))
+                    stack(config, plugin, with_authorization(Tunnel::new(url, tls), auth))
                 }
                 // Without its user part: that may hold a password.
                 other => Err(Error::Proxy(format!(
@@ -96,7 +104,7 @@ fn proxy_authorization(url: &Uri) -> Option<http::HeaderValue> {
     Some(value)
 }
 
-fn stack<C>(config: Config, connector: C) -> Result<(Client, ServerClock), Error>
+fn stack<C>(config: Config, plugin: Option<Arc<Plugin>>, connector: C) -> Result<(Client, ServerClock), Error>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
     C::Response: Connection + hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
@@ -109,6 +117,7 @@ where
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .option_layer(plugin.map(PluginLayer))
         .layer(config.extra_headers_layer()?)
         .layer(clock.layer())
         .map_response(depth::bounded)

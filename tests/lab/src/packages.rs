@@ -23,7 +23,7 @@ enum Asks {
     StaticBusybox,
 }
 
-const PACKAGES: [(&str, Asks); 10] = [
+const PACKAGES: [(&str, Asks); 12] = [
     ("containerd", Asks::Programs(&["containerd", "ctr"])),
     ("runc", Asks::Programs(&["runc"])),
     ("containernetworking-plugins", Asks::CniPlugins),
@@ -34,6 +34,8 @@ const PACKAGES: [(&str, Asks); 10] = [
     ("openssl", Asks::Programs(&["openssl"])),
     ("util-linux", Asks::Programs(&["unshare", "nsenter", "setsid", "mount"])),
     ("tmux", Asks::Programs(&["tmux"])),
+    ("zsh", Asks::Programs(&["zsh"])),
+    ("fish", Asks::Programs(&["fish"])),
 ];
 
 /// The PATH with the folders of system programs, for every component.

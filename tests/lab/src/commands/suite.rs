@@ -25,7 +25,7 @@ pub(super) struct Args {
 pub(super) fn test(lab: &Lab, args: &Args) -> Result<ExitCode> {
     prepare(lab)?;
     let mut test = command([programs::cargo()]);
-    test.args(["test", "--workspace"]);
+    test.args(["test", "--workspace", "--no-fail-fast"]);
     hand_over(test.args(&args.args).current_dir(&lab.workspace).envs(env::variables(lab)?))
 }
 
