@@ -1,23 +1,16 @@
 //! What a grant is made of in the cluster: its account, the Roles and the bindings, its namespaces and what stands in
 //! them. Here is what they look like, and which of them are there.
 
-use std::sync::Arc;
-
-use futures::{Stream, StreamExt as _, future::ready};
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::copy::{self, Source};
 use oz_shared::grant::{CopyTerms, NamespaceTerms};
-use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, PLACE, SESSIONS_NAMESPACE};
+use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, SESSIONS_NAMESPACE};
 use oz_shared::namespace_class::{NamespaceResource, ResourceKind, Subject, SubjectKind};
-use oz_shared::request::NamespaceRef;
 use serde_json::{Value, json};
 
 /// The kinds of object that are made: those that a grant is made of, and then those that stand in its namespaces.
@@ -311,112 +304,6 @@ pub(crate) fn copied_pod(grant: &Grant, terms: &CopyTerms, source: &Source) -> R
     Ok(pod)
 }
 
-/// The labelled objects of the whole cluster, as metadata, kept current by watches.
-#[derive(Clone)]
-pub(crate) struct Index {
-    bindings: Store<PartialObjectMeta<RoleBinding>>,
-    accounts: Store<PartialObjectMeta<ServiceAccount>>,
-    roles: Store<PartialObjectMeta<Role>>,
-    namespaces: Store<PartialObjectMeta<Namespace>>,
-}
-
-impl Index {
-    /// The index, and the stream of grant names whose objects came, changed or went, which must be driven for it to be
-    /// current. No name: the watch starts anew, and anything may have.
-    pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = Option<String>> + Send + 'static) {
-        let (bindings, b) = watched::<RoleBinding>(Api::all(client.clone()));
-        let (accounts, a) = watched::<ServiceAccount>(Api::namespaced(client.clone(), SESSIONS_NAMESPACE));
-        let (roles, r) = watched::<Role>(Api::all(client.clone()));
-        let (namespaces, n) = watched::<Namespace>(Api::all(client.clone()));
-        let touched = futures::stream::select_all([b.boxed(), a.boxed(), r.boxed(), n.boxed()]);
-        (Self { bindings, accounts, roles, namespaces }, touched)
-    }
-
-    pub(crate) async fn wait_until_ready(&self) -> Result<(), reflector::store::WriterDropped> {
-        self.bindings.wait_until_ready().await?;
-        self.accounts.wait_until_ready().await?;
-        self.roles.wait_until_ready().await?;
-        self.namespaces.wait_until_ready().await
-    }
-
-    /// The lent namespace of this name, as last seen.
-    pub(crate) fn namespace(&self, name: &str) -> Option<PartialObjectMeta<Namespace>> {
-        self.namespaces.get(&ObjectRef::new(name)).map(|n| n.as_ref().clone())
-    }
-
-    /// The lent namespaces with this label, as last seen.
-    pub(crate) fn namespaces(&self, grant: &str) -> Vec<NamespaceRef> {
-        let lent =
-            self.namespaces.state_filter(|n| n.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant));
-        lent.iter().map(|n| NamespaceRef { name: n.name_any(), uid: n.uid().unwrap_or_default() }).collect()
-    }
-
-    /// The places of this grant, as last seen.
-    pub(crate) fn places(&self, grant: &str) -> Vec<String> {
-        let own = self.roles.state_filter(|r| {
-            r.name_any().starts_with(PLACE) && r.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant)
-        });
-        own.iter().map(|r| r.name_any()).collect()
-    }
-
-    /// Is there a place of this name, as last seen?
-    pub(crate) fn is_place_taken(&self, name: &str) -> bool {
-        self.roles.get(&ObjectRef::new(name).within(SESSIONS_NAMESPACE)).is_some()
-    }
-
-    /// The objects whose label passes `wanted`, as last seen; a binding's subjects are not known.
-    pub(crate) fn labelled(&self, wanted: impl Fn(&str) -> bool) -> Vec<Found> {
-        let mut found = collect(&self.bindings, Kind::RoleBinding, &wanted);
-        found.extend(collect(&self.accounts, Kind::ServiceAccount, &wanted));
-        found.extend(collect(&self.roles, Kind::Role, &wanted));
-        found
-    }
-}
-
-fn watched<K>(
-    api: Api<PartialObjectMeta<K>>,
-) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = Option<String>> + Send + 'static)
-where
-    K: Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + serde::de::DeserializeOwned
-        + 'static,
-{
-    let (store, writer) = reflector::store();
-    let stream = watcher(api, watcher::Config::default().labels(GRANT_LABEL))
-        .default_backoff()
-        .modify(|object| {
-            object.metadata.managed_fields = None;
-            object.metadata.annotations = None;
-        })
-        .reflect(writer)
-        .filter_map(|event| {
-            ready(match event {
-                Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
-                    object.labels().get(GRANT_LABEL).cloned().map(Some)
-                }
-                Ok(Event::InitDone) => Some(None),
-                Ok(Event::Init) => None,
-                Err(error) => {
-                    tracing::warn!(error = %crate::report::chain(&error), kind = %K::kind(&()), "watch interrupted");
-                    None
-                }
-            })
-        });
-    (store, stream)
-}
-
-fn collect<K>(store: &Store<PartialObjectMeta<K>>, kind: Kind, wanted: impl Fn(&str) -> bool) -> Vec<Found>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let objects: Vec<Arc<_>> = store.state_filter(|o| o.labels().get(GRANT_LABEL).is_some_and(|l| wanted(l)));
-    objects.iter().map(|o| found(kind, o.meta(), false)).collect()
-}
-
 /// The objects of this grant as the API server has them now, in the namespaces where it can have any.
 pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) -> kube::Result<Vec<Found>> {
     let params = ListParams::default().labels(&format!("{GRANT_LABEL}={grant}"));
@@ -445,7 +332,7 @@ pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) ->
     Ok(futures::future::try_join_all(calls).await?.into_iter().flatten().collect())
 }
 
-fn found(kind: Kind, meta: &kube::api::ObjectMeta, empty: bool) -> Found {
+pub(crate) fn found(kind: Kind, meta: &kube::api::ObjectMeta, empty: bool) -> Found {
     Found {
         kind,
         namespace: meta.namespace.clone().unwrap_or_default(),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -14,8 +13,8 @@ use oz_shared::grant::RequestRef;
 use oz_shared::{AccessRequest, Grant, NamespaceRequest};
 
 use crate::backoff::Backoff;
-use crate::children::Index;
 use crate::gate::Gate;
+use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::report::Events;
 
@@ -32,7 +31,6 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Backoff,
     pub(crate) superseded: Superseded,
-    pub(crate) claims: Claims,
     /// Held while pods are searched: they can be large, so few searches go on at once.
     pub(crate) searching: tokio::sync::Semaphore,
 }
@@ -91,24 +89,6 @@ impl Superseded {
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-}
-
-/// Places that this process has claimed, or found taken, a moment ago: the watch need not have brought them yet.
-#[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<HashMap<String, Instant>>);
-
-impl Claims {
-    /// Many times what a watch is behind.
-    const REMEMBERED: Duration = Duration::from_secs(15);
-
-    /// The first of `names` that is not claimed; it is from now on.
-    pub(crate) fn claim(&self, mut names: impl Iterator<Item = String>) -> Option<String> {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|_, at| at.elapsed() < Self::REMEMBERED);
-        let name = names.find(|name| !claims.contains_key(name))?;
-        claims.insert(name.clone(), Instant::now());
-        Some(name)
     }
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod fault;
 mod gate;
 mod http;
+mod index;
 mod metrics;
 mod reconcile;
 mod report;

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Args;
 use crate::backoff::Backoff;
-use crate::children::Index;
-use crate::context::{Claims, Context, Superseded};
+use crate::context::{Context, Superseded};
 use crate::gate::Gate;
 use crate::http;
+use crate::index::Index;
 use crate::metrics::{Counts, Metrics};
 use crate::reconcile::{self, grant, nsplease, request};
 use crate::report::{self, Events};
@@ -156,7 +156,6 @@ async fn lead(
         metrics: Metrics::default(),
         backoff: Backoff::default(),
         superseded: Superseded::default(),
-        claims: Claims::default(),
         searching: tokio::sync::Semaphore::new(SEARCHES),
     });
     context.metrics.leads(true);

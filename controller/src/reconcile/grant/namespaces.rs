@@ -213,16 +213,23 @@ async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) 
     let mut missing = terms.names.len().saturating_sub(context.children.places(&grant.name_any()).len());
     while missing > 0 {
         let all = (0..most).map(|n| place_name(class, &holder.username, &holder.uid, n));
-        let free = all.filter(|name| !context.children.is_place_taken(name));
-        let Some(name) = context.claims.claim(free) else { return Ok(false) };
+        let Some(name) = context.children.claim_place(all) else { return Ok(false) };
         let place = children::place(grant, &name);
         let api = place.kind.api(&context.client, &place.namespace);
         let object = serde_json::from_value(place.body).map_err(kube::Error::SerdeError);
         match write::create(&api, &object.doing("claim a place")?).await {
             Ok(_) => missing -= 1,
-            // Another replica was first.
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error).doing("claim a place"),
+            // Another replica was first; or it was made for this grant, and the answer lost.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let there = api.get_metadata_opt(&name).await.doing("look whose the place is")?;
+                if there.is_some_and(|p| p.labels().get(GRANT_LABEL) == Some(&grant.name_any())) {
+                    missing -= 1;
+                }
+            }
+            Err(error) => {
+                context.children.forget_claim(&name);
+                return Err(error).doing("claim a place");
+            }
         }
     }
     Ok(true)
