@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::conditions::{self, ENDED};
 use crate::copy::Asked;
 use crate::namespace_class::{NamespaceResource, OnTaken, Subject};
 use crate::request::{NamespaceRef, TemplatePin};
@@ -43,6 +44,10 @@ pub struct GrantSpec {
     pub holder: Holder,
     /// For which request.
     pub request: RequestRef,
+    /// The Federation's grant by whose account it was asked for: when that ends, so does this.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub parent: String,
     /// Why, as the requester put it.
     #[serde(default)]
     #[schemars(length(max = 1024))]
@@ -98,7 +103,7 @@ pub struct Holder {
 /// The request that a grant is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRef {
-    /// `AccessRequest` or `NamespaceRequest`.
+    /// `AccessRequest`, `NamespaceRequest` or `Federation`.
     #[schemars(length(max = 64))]
     pub kind: String,
     /// Its namespace, or empty.
@@ -192,8 +197,9 @@ fn ephemeral_container(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleTerms {
-    /// The namespace in which it is bound.
-    #[schemars(length(min = 1, max = 63))]
+    /// The namespace in which it is bound; empty: in the whole cluster, to read there and no more.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
     pub namespace: String,
     /// `Role` or `ClusterRole`.
     pub kind: RoleKind,
@@ -244,6 +250,9 @@ pub struct NamespaceTerms {
     pub resources: Vec<NamespaceResource>,
     /// How many its holder may have of this class at a time.
     pub max_live: i32,
+    /// How many further ones its holder may have by asking in the first one.
+    #[serde(default)]
+    pub further: i32,
     /// The grant from which they are taken over; empty where they are made.
     #[serde(default)]
     #[schemars(length(max = 253))]
@@ -290,6 +299,9 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub namespaces: Vec<NamespaceRef>,
+    /// How often its account was made anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rotations: i32,
     /// When the copy ends by itself, once it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Time>,
@@ -301,10 +313,21 @@ pub struct GrantStatus {
     pub conditions: Vec<Condition>,
 }
 
+fn is_zero(n: &i32) -> bool {
+    *n == 0
+}
+
 impl Grant {
     /// The pods that it rests on: those that were there, and the copy once it is.
     pub fn pods(&self) -> impl Iterator<Item = &PodRef> {
         self.spec.pods.iter().chain(self.status.iter().filter_map(|s| s.copy.as_ref()))
+    }
+
+    /// Has neither its end begun, as far as it tells, nor its time come?
+    #[must_use]
+    pub fn stands(&self, now: jiff::Timestamp) -> bool {
+        let ended = self.status.as_ref().is_some_and(|s| conditions::get(&s.conditions, ENDED).is_some());
+        self.metadata.deletion_timestamp.is_none() && !ended && now < self.deadline()
     }
 
     /// When it ends by itself: as was fixed at approval, or when its copy does.

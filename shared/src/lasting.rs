@@ -80,6 +80,20 @@ pub fn lasting(rules: &[PolicyRule]) -> Vec<String> {
     found.into_iter().map(|(why, of)| format!("{why} ({})", Vec::from_iter(of).join(", "))).collect()
 }
 
+/// What of these rules is more than to look at objects that are no Secrets: a line each, none where there is nothing.
+/// For what is bound in the whole cluster, where URLs count.
+#[must_use]
+pub fn more_than_reading(rules: &[PolicyRule]) -> Vec<String> {
+    let reads = |verb: &String| ["get", "list", "watch"].contains(&verb.as_str());
+    let writes = rules.iter().filter(|rule| !rule.verbs.iter().all(reads));
+    let urls = rules.iter().filter(|rule| rule.non_resource_urls.as_ref().is_some_and(|urls| !urls.is_empty()));
+    let told = |why: &str, rule: &PolicyRule| format!("{why} ({})", crate::role::in_words(rule));
+    let mut found = lasting(rules);
+    found.extend(writes.map(|rule| told("it does more than read", rule)));
+    found.extend(urls.map(|rule| told("it is for URLs that are no objects", rule)));
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +175,35 @@ mod tests {
             ("security.openshift.io", "securitycontextconstraints", "use"),
         ] {
             assert!(!found(group, resource, verb).is_empty(), "{verb} {group}/{resource}");
+        }
+    }
+
+    #[test]
+    fn reading_is_no_more_than_to_look() {
+        let rule = |resource: &str, verbs: &[&str], urls: Option<&str>| PolicyRule {
+            api_groups: Some(vec![String::new()]),
+            resources: Some(vec![resource.to_owned()]).filter(|_| urls.is_none()),
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            non_resource_urls: urls.map(|url| vec![url.to_owned()]),
+            ..PolicyRule::default()
+        };
+        for reads in [rule("nodes", &["get", "list", "watch"], None), rule("pods/log", &["get"], None)] {
+            assert_eq!(more_than_reading(&[reads]), Vec::<String>::new());
+        }
+        for more in [
+            rule("nodes", &["get", "delete"], None),
+            rule("pods/eviction", &["create"], None),
+            rule("events", &["patch"], None),
+            rule("secrets", &["list"], None),
+            rule("nodes/proxy", &["get"], None),
+            rule("pods/exec", &["get"], None),
+            rule("*", &["get"], None),
+            rule("pods", &["*"], None),
+            rule("", &["get"], Some("/metrics")),
+        ] {
+            assert!(!more_than_reading(std::slice::from_ref(&more)).is_empty(), "{more:?}");
+            let first = rule("nodes", &["get"], None);
+            assert!(!more_than_reading(&[first, more]).is_empty());
         }
     }
 

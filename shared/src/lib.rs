@@ -7,6 +7,7 @@ pub mod copy;
 pub mod debug;
 pub mod duration;
 pub mod exec;
+pub mod federation;
 pub mod gate;
 pub mod grant;
 pub mod lasting;
@@ -22,6 +23,7 @@ mod schema;
 pub mod template;
 
 pub use access_request::{AccessRequest, AccessRequestSpec};
+pub use federation::{Federation, FederationSpec};
 pub use grant::{Grant, GrantSpec, GrantStatus};
 pub use namespace_class::{NamespaceClass, NamespaceClassSpec};
 pub use namespace_request::{NamespaceRequest, NamespaceRequestSpec};
@@ -46,6 +48,7 @@ pub fn custom_resource_definitions()
         AccessRequest::crd(),
         NamespaceClass::crd(),
         NamespaceRequest::crd(),
+        Federation::crd(),
         Grant::crd(),
     ]
 }

@@ -45,6 +45,17 @@ pub const NAMESPACES_ROLE: &str = "oz-controller-namespaces";
 /// Bound in the whole cluster by `oz enable --namespaces`: by which ClusterRoles namespaces may be owned.
 pub const NAMESPACES_CEILING_ROLE: &str = "oz-ceiling-namespaces";
 
+/// Bound in the whole cluster by `oz enable --federations`: what the controller does to let partners in.
+pub const FEDERATIONS_ROLE: &str = "oz-controller-federations";
+/// Bound in the whole cluster by `oz enable --federations`: by which ClusterRoles a partner may read everywhere.
+pub const FEDERATIONS_CEILING_ROLE: &str = "oz-ceiling-federations";
+/// Bound in a partner's first namespace to its account: there it asks for further ones.
+pub const PARTNER_ROLE: &str = "oz-partner";
+/// How the names of partners' accounts begin.
+pub const PARTNER: &str = "oz-f-";
+/// On a partner's account: how often it had been made anew when it was made.
+pub const ROTATION_LABEL: &str = "ozaccess.io/rotation";
+
 /// How the policies treat a session, told by the prefix of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionKind {
@@ -52,6 +63,8 @@ pub enum SessionKind {
     Pods,
     /// `oz-n-`: held by RBAC alone.
     Roles,
+    /// `oz-f-`: likewise, and it mints its own next token.
+    Federation,
 }
 
 impl SessionKind {
@@ -59,6 +72,7 @@ impl SessionKind {
         match self {
             Self::Pods => "oz-p-",
             Self::Roles => "oz-n-",
+            Self::Federation => PARTNER,
         }
     }
 }
@@ -107,6 +121,13 @@ pub fn prefix_of(username: &str) -> String {
     format!("{}-", name.chars().map(letter).collect::<String>().trim_matches('-'))
 }
 
+/// The account in oz-sessions, if this is the username of a partner's.
+#[must_use]
+pub fn partner_account(username: &str) -> Option<&str> {
+    let account = username.strip_prefix("system:serviceaccount:")?.strip_prefix(SESSIONS_NAMESPACE)?;
+    account.strip_prefix(':').filter(|account| account.starts_with(PARTNER))
+}
+
 /// The place that the n-th live namespace of one requester and class takes: an object of this name is there once.
 #[must_use]
 pub fn place_name(class_uid: &str, username: &str, user_uid: &str, n: usize) -> String {
@@ -151,6 +172,12 @@ mod tests {
         assert_eq!(grant_name(uid), "oz-7f2a91bb03c1");
         let deadline = "2026-11-22T12:00:00Z".parse().unwrap();
         assert_eq!(account_name(SessionKind::Pods, uid, deadline), "oz-p-7f2a91bb03c1-x1795348800");
+        let partner = account_name(SessionKind::Federation, uid, deadline);
+        let username = |namespace: &str| format!("system:serviceaccount:{namespace}:{partner}");
+        assert_eq!(partner_account(&username("oz-sessions")), Some(partner.as_str()));
+        for other in [&username("shop"), &username("oz-sessions-x"), &partner, "system:serviceaccount:oz-sessions:oz-n-x"] {
+            assert_eq!(partner_account(other), None, "{other}");
+        }
         assert_eq!(copy_name("db", uid), "db-oz-7f2a91bb03c1");
         assert_eq!(copy_name(&"a.b-".repeat(30), uid).len(), 63);
     }

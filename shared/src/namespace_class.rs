@@ -77,6 +77,9 @@ pub struct NamespaceClassSpec {
     #[serde(default = "max_live")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_live: i32,
+    /// What a Federation may have of this class. Without it the class is for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub federation: Option<FederationTerms>,
     /// The Pod Security level that is enforced.
     #[serde(default)]
     pub pod_security: PodSecurity,
@@ -129,6 +132,24 @@ impl NamespaceClassSpec {
     }
 }
 
+/// What a partner's cluster may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FederationTerms {
+    /// How many namespaces, at most, beside the first one.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub further: i32,
+    /// The ClusterRoles of which it may have one to read in the whole cluster.
+    #[serde(default)]
+    #[schemars(length(max = 4), inner(length(min = 1, max = 253), regex(pattern = ROLE)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(extend("x-kubernetes-validations" = rules(&[
+        ("self.all(r, !r.startsWith('oz-'))", "Oz's own roles are nobody's to have"),
+    ])))]
+    pub cluster_roles: Vec<String>,
+}
+
 fn requests() -> Vec<String> {
     vec!["oz-requests".to_owned()]
 }
@@ -148,7 +169,7 @@ pub struct NameRules {
     ])))]
     pub pattern: String,
     /// What names begin with. Requester: with the requester's name and a dash; of the name, what is no letter or digit is
-    /// a dash, and of a ServiceAccount, its namespace and name count.
+    /// a dash, and of a ServiceAccount, its namespace and name count. Partner: with the Federation's name and a dash.
     #[serde(default)]
     pub prefix: Prefix,
 }
@@ -172,6 +193,8 @@ pub enum Prefix {
     /// The requester's name and a dash. Of the name, what is no letter or digit is a dash; of a ServiceAccount, its
     /// namespace and name count.
     Requester,
+    /// The name of the Federation and a dash; the first namespace may be called as the Federation is. Nobody else gets one.
+    Partner,
 }
 
 /// What becomes of a request for a name that is taken.

@@ -24,6 +24,10 @@ pub trait Request: Resource<DynamicType = ()> {
     fn release(&self) -> Option<Release<'_>>;
     /// How it stands, once the controller has looked.
     fn status(&self) -> Option<&RequestStatus>;
+    /// How often its account was to be made anew.
+    fn rotations(&self) -> i32 {
+        0
+    }
 
     /// The present phase; Pending where the controller has not looked yet.
     fn phase(&self) -> Phase {

@@ -22,6 +22,8 @@ pub(crate) const IMAGE: &str = "^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$";
 pub(crate) const IMAGE_OR_EMPTY: &str = "^([a-zA-Z0-9][-a-zA-Z0-9._/:@]*)?$";
 /// The name of a role. RBAC takes others too; these have a URL of their own.
 pub(crate) const ROLE: &str = "^[a-zA-Z0-9]([-a-zA-Z0-9:._]*[a-zA-Z0-9])?$";
+/// The same, or nothing.
+pub(crate) const ROLE_OR_EMPTY: &str = "^([a-zA-Z0-9]([-a-zA-Z0-9:._]*[a-zA-Z0-9])?)?$";
 /// The parts of a pod that a template may patch.
 pub(crate) const PATCH_PATH: &str = "^(/spec|/metadata/labels|/metadata/annotations)(/.*)?$";
 /// Text that a person reads: no control, format (bidi), line or paragraph separator characters.
