@@ -3,19 +3,22 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::copy::{self, Source};
 use oz_shared::grant::{CopyTerms, NamespaceTerms};
-use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, SESSIONS_NAMESPACE};
+use oz_shared::names::{
+    GRANT_LABEL, PART_OF_NAMESPACE, PARTNER, PARTNER_ROLE, ROTATION_LABEL, SESSIONS_NAMESPACE,
+};
 use oz_shared::namespace_class::{NamespaceResource, ResourceKind, Subject, SubjectKind};
 use serde_json::{Value, json};
 
 /// The kinds of object that are made: those that a grant is made of, and then those that stand in its namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    ClusterRoleBinding,
     RoleBinding,
     ServiceAccount,
     Role,
@@ -27,10 +30,21 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Those that a grant is made of.
-    pub(crate) const PARTS: [Self; 3] = [Self::RoleBinding, Self::ServiceAccount, Self::Role];
+    pub(crate) const PARTS: [Self; 4] =
+        [Self::ClusterRoleBinding, Self::RoleBinding, Self::ServiceAccount, Self::Role];
+
+    pub(crate) const fn is_binding(self) -> bool {
+        matches!(self, Self::ClusterRoleBinding | Self::RoleBinding)
+    }
+
+    /// Can there be any in this namespace? What belongs to none is looked for once, beside the accounts.
+    fn is_in(self, namespace: &str) -> bool {
+        !matches!(self, Self::ClusterRoleBinding | Self::ServiceAccount) || namespace == SESSIONS_NAMESPACE
+    }
 
     pub(crate) fn resource(self) -> ApiResource {
         match self {
+            Self::ClusterRoleBinding => ApiResource::erase::<ClusterRoleBinding>(&()),
             Self::RoleBinding => ApiResource::erase::<RoleBinding>(&()),
             Self::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
             Self::Role => ApiResource::erase::<Role>(&()),
@@ -42,7 +56,10 @@ impl Kind {
     }
 
     pub(crate) fn api(self, client: &Client, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), namespace, &self.resource())
+        match self {
+            Self::ClusterRoleBinding => Api::all_with(client.clone(), &self.resource()),
+            _ => Api::namespaced_with(client.clone(), namespace, &self.resource()),
+        }
     }
 }
 
@@ -67,6 +84,8 @@ pub(crate) struct Found {
     /// The uid of the Grant that owns it.
     pub(crate) owner: Option<String>,
     pub(crate) terminating: bool,
+    /// Of an account: how often it had been made anew when it was made.
+    pub(crate) rotation: i32,
     /// Of a binding, where it was read in full: does it name nobody?
     pub(crate) empty: bool,
     pub(crate) finalizers: Vec<String>,
@@ -82,6 +101,7 @@ impl Found {
             uid: String::new(),
             grant: grant.name_any(),
             owner: grant.uid(),
+            rotation: 0,
             terminating: false,
             empty: false,
             finalizers: Vec::new(),
@@ -90,7 +110,7 @@ impl Found {
 
     /// Gone but for somebody's finalizer, and lending nothing any more.
     pub(crate) fn is_harmless(&self) -> bool {
-        self.terminating && (self.kind != Kind::RoleBinding || self.empty)
+        self.terminating && (!self.kind.is_binding() || self.empty)
     }
 
     pub(crate) fn is(&self, child: &Child) -> bool {
@@ -103,16 +123,19 @@ impl Found {
 pub(crate) fn of(grant: &Grant, lent: &[&str]) -> Vec<Child> {
     let spec = &grant.spec;
     let owners = spec.namespaces.iter().flat_map(|terms| lent.iter().map(|name| owners(grant, terms, name)));
+    let asks = spec.namespaces.iter().filter(|terms| terms.further > 0);
+    let asks = asks.flat_map(|_| lent.iter().map(|name| asks(grant, name)));
     let role = spec.role.iter().map(|role| {
         let subject = if spec.account.is_empty() { holder(grant) } else { session(grant) };
         let role_ref = json!({"apiGroup": RBAC, "kind": role.kind, "name": role.name});
         let name = if spec.account.is_empty() { grant.name_any() } else { spec.account.clone() };
         let fields = json!({"subjects": subject, "roleRef": role_ref});
-        let body = body(Kind::RoleBinding, &role.namespace, &name, grant, fields);
-        Child { kind: Kind::RoleBinding, namespace: role.namespace.clone(), name, body }
+        let kind = if role.namespace.is_empty() { Kind::ClusterRoleBinding } else { Kind::RoleBinding };
+        let body = body(kind, &role.namespace, &name, grant, fields);
+        Child { kind, namespace: role.namespace.clone(), name, body }
     });
     let session = if spec.account.is_empty() { Vec::new() } else { of_session(grant) };
-    session.into_iter().chain(role).chain(owners).collect()
+    session.into_iter().chain(role).chain(owners).chain(asks).collect()
 }
 
 /// The binding that makes its owners what they are in a lent namespace.
@@ -125,6 +148,15 @@ fn owners(grant: &Grant, terms: &NamespaceTerms, namespace: &str) -> Child {
     let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": terms.role});
     let name = grant.name_any();
     let fields = json!({"subjects": subjects, "roleRef": role_ref});
+    let body = body(Kind::RoleBinding, namespace, &name, grant, fields);
+    Child { kind: Kind::RoleBinding, namespace: namespace.to_owned(), name, body }
+}
+
+/// The binding by which a partner asks for further namespaces, in its first one.
+fn asks(grant: &Grant, namespace: &str) -> Child {
+    let name = grant.spec.account.clone();
+    let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": PARTNER_ROLE});
+    let fields = json!({"subjects": session(grant), "roleRef": role_ref});
     let body = body(Kind::RoleBinding, namespace, &name, grant, fields);
     Child { kind: Kind::RoleBinding, namespace: namespace.to_owned(), name, body }
 }
@@ -206,12 +238,24 @@ pub(crate) fn place(grant: &Grant, name: &str) -> Child {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-fn holder(grant: &Grant) -> Value {
-    json!([{"kind": "User", "apiGroup": RBAC, "name": grant.spec.holder.username}])
+fn holder(grant: &Grant) -> [Value; 1] {
+    [json!({"kind": "User", "apiGroup": RBAC, "name": grant.spec.holder.username})]
 }
 
-fn session(grant: &Grant) -> Value {
-    json!([{"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": grant.spec.account}])
+fn session(grant: &Grant) -> [Value; 1] {
+    [json!({"kind": "ServiceAccount", "namespace": SESSIONS_NAMESPACE, "name": grant.spec.account})]
+}
+
+/// The session's account, as it is made anew for the n-th time. Of the same name, it is another one to those who hold a
+/// token for the one before.
+pub(crate) fn account_of(grant: &Grant, rotation: i32) -> Child {
+    let (kind, name) = (Kind::ServiceAccount, grant.spec.account.clone());
+    let fields = json!({"automountServiceAccountToken": false});
+    let mut body = body(kind, SESSIONS_NAMESPACE, &name, grant, fields);
+    if rotation > 0 {
+        body["metadata"]["labels"][ROTATION_LABEL] = json!(rotation.to_string());
+    }
+    Child { kind, namespace: SESSIONS_NAMESPACE.to_owned(), name, body }
 }
 
 /// The session's account, its holder's right to mint for it, and what it may do by Roles of its own.
@@ -231,17 +275,19 @@ fn of_session(grant: &Grant) -> Vec<Child> {
         name: account.clone(),
         body: body(kind, namespace, account, grant, fields),
     };
-    let mut children = vec![
-        child(Kind::ServiceAccount, SESSIONS_NAMESPACE, json!({"automountServiceAccountToken": false})),
-        child(Kind::Role, SESSIONS_NAMESPACE, json!({"rules": mint})),
-    ];
+    let mut minters = holder(grant).to_vec();
+    if account.starts_with(PARTNER) {
+        minters.extend(session(grant));
+    }
+    let mut children =
+        vec![account_of(grant, 0), child(Kind::Role, SESSIONS_NAMESPACE, json!({"rules": mint}))];
     for access in &spec.access {
         children.push(child(Kind::Role, &access.namespace, json!({"rules": access.rules})));
     }
     children.push(child(
         Kind::RoleBinding,
         SESSIONS_NAMESPACE,
-        json!({"subjects": holder(grant), "roleRef": role_ref}),
+        json!({"subjects": minters, "roleRef": role_ref}),
     ));
     for access in &spec.access {
         children.push(child(
@@ -268,7 +314,9 @@ fn body(kind: Kind, namespace: &str, name: &str, grant: &Grant, fields: Value) -
 fn mark(object: &mut Value, namespace: &str, name: &str, grant: &Grant) {
     let metadata = &mut object["metadata"];
     metadata["name"] = json!(name);
-    metadata["namespace"] = json!(namespace);
+    if !namespace.is_empty() {
+        metadata["namespace"] = json!(namespace);
+    }
     metadata["labels"][GRANT_LABEL] = json!(grant.name_any());
     metadata["annotations"][REQUEST] = json!(request_of(grant));
     // As its controller, so that none other adopts it.
@@ -287,7 +335,9 @@ pub(crate) fn owner(grant: &Grant) -> Value {
 const REQUEST: &str = "ozaccess.io/request";
 
 fn request_of(grant: &Grant) -> String {
-    format!("{}/{}", grant.spec.request.namespace, grant.spec.request.name)
+    let request = &grant.spec.request;
+    let whole = if request.namespace.is_empty() { &request.kind } else { &request.namespace };
+    format!("{whole}/{}", request.name)
 }
 
 /// The copy that the grant rests on, as it is made of the workload's present pod template.
@@ -310,7 +360,7 @@ pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) ->
     let mut calls = Vec::new();
     for kind in Kind::PARTS {
         for namespace in namespaces {
-            if kind == Kind::ServiceAccount && namespace != SESSIONS_NAMESPACE {
+            if !kind.is_in(namespace) {
                 continue;
             }
             let (api, params) = (kind.api(client, namespace), params.clone());
@@ -333,18 +383,20 @@ pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) ->
 }
 
 pub(crate) fn found(kind: Kind, meta: &kube::api::ObjectMeta, empty: bool) -> Found {
+    let label = |key: &str| meta.labels.as_ref().and_then(|l| l.get(key)).cloned();
     Found {
         kind,
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
-        grant: meta.labels.as_ref().and_then(|l| l.get(GRANT_LABEL)).cloned().unwrap_or_default(),
+        grant: label(GRANT_LABEL).unwrap_or_default(),
         owner: meta
             .owner_references
             .iter()
             .flatten()
             .find(|o| o.kind == Grant::kind(&()) && o.api_version.starts_with("ozaccess.io/"))
             .map(|o| o.uid.clone()),
+        rotation: label(ROTATION_LABEL).and_then(|n| n.parse().ok()).unwrap_or_default(),
         terminating: meta.deletion_timestamp.is_some(),
         empty,
         finalizers: meta.finalizers.clone().unwrap_or_default(),

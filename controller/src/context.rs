@@ -10,7 +10,7 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Client, CustomResourceExt as _, Resource};
 use oz_client::ServerClock;
 use oz_shared::grant::RequestRef;
-use oz_shared::{AccessRequest, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
 
 use crate::backoff::Backoff;
 use crate::gate::Gate;
@@ -25,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     pub(crate) requests: Store<AccessRequest>,
     pub(crate) namespace_requests: Store<NamespaceRequest>,
+    pub(crate) federations: Store<Federation>,
     pub(crate) grants: Store<Grant>,
     pub(crate) children: Index,
     pub(crate) events: Events,
@@ -42,18 +43,19 @@ impl Context {
         self.superseded.is(object.meta().uid.as_deref(), object.meta().resource_version.as_deref())
     }
 
-    /// Do the kinds stand by which namespaces are lent, and is neither being deleted? While they go, requests and grants
+    /// Do the kinds stand by which namespaces are lent, and is none being deleted? While they go, requests and grants
     /// go that nobody meant to end: what people keep in their namespaces is not taken for that.
     pub(crate) async fn lends_namespaces(&self) -> kube::Result<bool> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let (requests, grants) = tokio::try_join!(
+        let (requests, federations, grants) = tokio::try_join!(
             api.get_metadata_opt(NamespaceRequest::crd_name()),
+            api.get_metadata_opt(Federation::crd_name()),
             api.get_metadata_opt(Grant::crd_name()),
         )?;
         let stands = |kind: Option<PartialObjectMeta<_>>| {
             kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none())
         };
-        Ok(stands(requests) && stands(grants))
+        Ok(stands(requests) && stands(federations) && stands(grants))
     }
 
     /// Notes that `read` was replaced by `written`.
@@ -97,7 +99,7 @@ pub(crate) fn request_reference(request: &RequestRef) -> ObjectReference {
     ObjectReference {
         api_version: Some(format!("{}/{}", oz_shared::GROUP, oz_shared::VERSION)),
         kind: Some(request.kind.clone()),
-        namespace: Some(request.namespace.clone()),
+        namespace: Some(request.namespace.clone()).filter(|n| !n.is_empty()),
         name: Some(request.name.clone()),
         uid: Some(request.uid.clone()),
         ..ObjectReference::default()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, future::ready};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
@@ -20,6 +20,7 @@ use crate::children::{Found, Kind, found};
 /// The labelled objects of the whole cluster, as metadata, kept current by watches.
 #[derive(Clone)]
 pub(crate) struct Index {
+    everywhere: Store<PartialObjectMeta<ClusterRoleBinding>>,
     bindings: Store<PartialObjectMeta<RoleBinding>>,
     accounts: Store<PartialObjectMeta<ServiceAccount>>,
     roles: Store<PartialObjectMeta<Role>>,
@@ -31,6 +32,7 @@ impl Index {
     /// The index, and the stream of grant names whose objects came, changed or went, which must be driven for it to be
     /// current. No name: the watch starts anew, and anything may have.
     pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = Option<String>> + Send + 'static) {
+        let (everywhere, e) = watched::<ClusterRoleBinding>(Api::all(client.clone()), |_| ());
         let (bindings, b) = watched::<RoleBinding>(Api::all(client.clone()), |_| ());
         let (accounts, a) =
             watched::<ServiceAccount>(Api::namespaced(client.clone(), SESSIONS_NAMESPACE), |_| ());
@@ -40,11 +42,12 @@ impl Index {
         let (roles, r) =
             watched::<Role>(Api::all(client.clone()), move |role| known.forget(&role.name_any()));
         let (namespaces, n) = watched::<Namespace>(Api::all(client.clone()), |_| ());
-        let touched = futures::stream::select_all([b.boxed(), a.boxed(), r.boxed(), n.boxed()]);
-        (Self { bindings, accounts, roles, namespaces, claims }, touched)
+        let touched = futures::stream::select_all([e.boxed(), b.boxed(), a.boxed(), r.boxed(), n.boxed()]);
+        (Self { everywhere, bindings, accounts, roles, namespaces, claims }, touched)
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.everywhere.wait_until_ready().await?;
         self.bindings.wait_until_ready().await?;
         self.accounts.wait_until_ready().await?;
         self.roles.wait_until_ready().await?;
@@ -85,7 +88,8 @@ impl Index {
 
     /// The objects whose label passes `wanted`, as last seen; a binding's subjects are not known.
     pub(crate) fn labelled(&self, wanted: impl Fn(&str) -> bool) -> Vec<Found> {
-        let mut found = collect(&self.bindings, Kind::RoleBinding, &wanted);
+        let mut found = collect(&self.everywhere, Kind::ClusterRoleBinding, &wanted);
+        found.extend(collect(&self.bindings, Kind::RoleBinding, &wanted));
         found.extend(collect(&self.accounts, Kind::ServiceAccount, &wanted));
         found.extend(collect(&self.roles, Kind::Role, &wanted));
         found

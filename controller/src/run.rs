@@ -12,7 +12,7 @@ use kube::{Api, Client, Config};
 use kube_lease_manager::LeaseManagerBuilder;
 use oz_client::ServerClock;
 use oz_shared::names::SYSTEM_NAMESPACE;
-use oz_shared::{AccessRequest, Grant, NamespaceRequest, Phase, Request as _};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest, Phase, Request as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -143,6 +143,7 @@ async fn lead(
 
     let (requests, request_writer) = reflector::store::<AccessRequest>();
     let (namespace_requests, namespace_request_writer) = reflector::store::<NamespaceRequest>();
+    let (federations, federation_writer) = reflector::store::<Federation>();
     let (grants, grant_writer) = reflector::store::<Grant>();
     let context = Arc::new(Context {
         client: client.clone(),
@@ -150,6 +151,7 @@ async fn lead(
         gate: gate.clone(),
         requests: requests.clone(),
         namespace_requests: namespace_requests.clone(),
+        federations: federations.clone(),
         grants: grants.clone(),
         children: children.clone(),
         events: Events::new(client.clone(), &args.identity),
@@ -160,7 +162,8 @@ async fn lead(
     });
     context.metrics.leads(true);
 
-    let (triggers, triggered) = Triggers::new(requests.clone(), namespace_requests.clone(), grants.clone());
+    let (triggers, triggered) =
+        Triggers::new(requests.clone(), namespace_requests.clone(), federations.clone(), grants.clone());
     let (changed, grants_changed) = tokio::sync::watch::channel(());
     tokio::spawn(watch(Api::all(client.clone()), request_writer, {
         let triggers = triggers.clone();
@@ -169,6 +172,10 @@ async fn lead(
     tokio::spawn(watch(Api::all(client.clone()), namespace_request_writer, {
         let triggers = triggers.clone();
         move |event| triggers.namespace_request(event)
+    }));
+    tokio::spawn(watch(Api::all(client.clone()), federation_writer, {
+        let triggers = triggers.clone();
+        move |event| triggers.federation(event)
     }));
     tokio::spawn(watch(Api::all(client.clone()), grant_writer, {
         let triggers = triggers.clone();
@@ -189,6 +196,7 @@ async fn lead(
     children.wait_until_ready().await.map_err(Error::Watch)?;
     requests.wait_until_ready().await.map_err(Error::Watch)?;
     namespace_requests.wait_until_ready().await.map_err(Error::Watch)?;
+    federations.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
     tokio::spawn(rests::run(client, grants.clone(), grants_changed, triggers));
@@ -207,13 +215,19 @@ async fn lead(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(request::reconcile, on_error, context.clone())
         .for_each(|_| async {});
+    let partners = Controller::for_stream(pending(), federations)
+        .reconcile_on(triggered.federations)
+        .with_config(at_once(CONCURRENCY.0))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(request::reconcile, on_error, context.clone())
+        .for_each(|_| async {});
     let held = Controller::for_stream(pending(), grants)
         .reconcile_on(triggered.grants)
         .with_config(at_once(CONCURRENCY.1))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(grant::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    tokio::join!(access, namespaces, held, nsplease::run(adapter, context.clone(), stop));
+    tokio::join!(access, namespaces, partners, held, nsplease::run(adapter, context.clone(), stop));
     Ok(())
 }
 
@@ -255,6 +269,7 @@ fn by_phase(context: &Context) -> Vec<(&'static str, usize)> {
     use Phase::{Active, Approved, Denied, Expired, Failed, Pending, Released};
     let mut all: Vec<Phase> = context.requests.state().iter().map(|r| r.phase()).collect();
     all.extend(context.namespace_requests.state().iter().map(|r| r.phase()));
+    all.extend(context.federations.state().iter().map(|r| r.phase()));
     [Pending, Approved, Active, Denied, Released, Expired, Failed]
         .into_iter()
         .map(|phase| (phase.as_str(), all.iter().filter(|p| **p == phase).count()))

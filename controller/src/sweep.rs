@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt as _};
 use oz_shared::names::grant_name;
 use oz_shared::request::NamespaceRef;
-use oz_shared::{Grant, NamespaceRequest};
+use oz_shared::{Grant, Request};
 
 use crate::children::Found;
 use crate::context::Context;
@@ -53,8 +53,7 @@ async fn one(name: &str, context: &Context) -> Result<(), Error> {
 /// Namespaces of a grant that somebody deleted. They go as well, as long as the request that they were made for tells of
 /// them; what an uninstallation left is nobody's to delete, and neither is anything while the kind itself is being deleted.
 async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) -> Result<(), Error> {
-    let is_request = |r: &NamespaceRequest| grant_name(&r.uid().unwrap_or_default()) == grant;
-    if context.namespace_requests.find(is_request).is_none() {
+    if !is_asked_for(&context.namespace_requests, grant) && !is_asked_for(&context.federations, grant) {
         return Ok(());
     }
     if !context.lends_namespaces().await.doing("look whether namespaces are still lent")? {
@@ -70,4 +69,9 @@ async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) 
         write::delete_namespace(&context.client, namespace, grant).await.doing("delete the namespace")?;
     }
     Ok(())
+}
+
+/// Is there a request that this is the grant of?
+fn is_asked_for<R: Request + Clone + 'static>(requests: &Store<R>, grant: &str) -> bool {
+    requests.find(|r| grant_name(&r.uid().unwrap_or_default()) == grant).is_some()
 }

@@ -9,10 +9,10 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::names::{grant_name, is_grant_name};
-use oz_shared::{AccessRequest, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::reconcile::request::Kind as _;
+use crate::reconcile::request::{Kind as _, request_ref};
 
 /// Objects of a kind, as the watch knows them, and where to say that one of them is to be looked at.
 struct Queue<K: Resource<DynamicType = ()> + Clone + 'static> {
@@ -51,6 +51,7 @@ pub(crate) type Looks<K> = Pin<Box<dyn Stream<Item = ObjectRef<K>> + Send>>;
 pub(crate) struct Triggers {
     access: Queue<AccessRequest>,
     namespaces: Queue<NamespaceRequest>,
+    federations: Queue<Federation>,
     grants: Queue<Grant>,
     /// Names of grants of which something may be left though they are gone.
     to_sweep: UnboundedSender<String>,
@@ -60,6 +61,7 @@ pub(crate) struct Triggers {
 pub(crate) struct Triggered {
     pub(crate) access: Looks<AccessRequest>,
     pub(crate) namespaces: Looks<NamespaceRequest>,
+    pub(crate) federations: Looks<Federation>,
     pub(crate) grants: Looks<Grant>,
     pub(crate) suspects: Pin<Box<dyn Stream<Item = String> + Send>>,
 }
@@ -68,19 +70,22 @@ impl Triggers {
     pub(crate) fn new(
         access: Store<AccessRequest>,
         namespaces: Store<NamespaceRequest>,
+        federations: Store<Federation>,
         grants: Store<Grant>,
     ) -> (Self, Triggered) {
         let (access, to_access) = Queue::new(access);
         let (namespaces, to_namespaces) = Queue::new(namespaces);
+        let (federations, to_federations) = Queue::new(federations);
         let (grants, to_grants) = Queue::new(grants);
         let (to_sweep, suspects) = unbounded_channel();
         let triggered = Triggered {
             access: to_access,
             namespaces: to_namespaces,
+            federations: to_federations,
             grants: to_grants,
             suspects: Box::pin(stream(suspects)),
         };
-        (Self { access, namespaces, grants, to_sweep }, triggered)
+        (Self { access, namespaces, federations, grants, to_sweep }, triggered)
     }
 
     pub(crate) fn access_request(&self, event: &Event<AccessRequest>) {
@@ -89,6 +94,10 @@ impl Triggers {
 
     pub(crate) fn namespace_request(&self, event: &Event<NamespaceRequest>) {
         self.request(event, &self.namespaces);
+    }
+
+    pub(crate) fn federation(&self, event: &Event<Federation>) {
+        self.request(event, &self.federations);
     }
 
     /// A request came, changed or went: itself and its grant.
@@ -107,7 +116,8 @@ impl Triggers {
         }
     }
 
-    /// A grant came, changed or went: itself, its request, the grant that it takes over, and what it may have left.
+    /// A grant came, changed or went: itself, its request, the grant that it takes over, those that stand by it, and what
+    /// it may have left.
     pub(crate) fn grant(&self, event: &Event<Grant>) {
         match event {
             Event::Apply(grant) | Event::Delete(grant) => {
@@ -117,9 +127,15 @@ impl Triggers {
                 let request = &grant.spec.request;
                 match request.kind.as_str() {
                     NamespaceRequest::NAME => {
-                        self.namespaces.look(ObjectRef::new(&request.name).within(&request.namespace));
+                        self.namespaces.look(request_ref(&request.namespace, &request.name));
                     }
-                    _ => self.access.look(ObjectRef::new(&request.name).within(&request.namespace)),
+                    Federation::NAME => {
+                        self.federations.look(request_ref(&request.namespace, &request.name));
+                        let name = grant.name_any();
+                        let all = self.grants.known.state();
+                        all.iter().filter(|g| g.spec.parent == name).for_each(|g| self.ground(g));
+                    }
+                    _ => self.access.look(request_ref(&request.namespace, &request.name)),
                 }
                 if matches!(event, Event::Delete(_)) {
                     let _ = self.to_sweep.send(grant.name_any());
@@ -151,6 +167,7 @@ impl Triggers {
     fn everything(&self) {
         self.access.all();
         self.namespaces.all();
+        self.federations.all();
         self.grants.all();
     }
 }

@@ -4,7 +4,6 @@
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::Eviction;
-use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt as _, core::NamespaceResourceScope};
 use oz_shared::FIELD_MANAGER;
@@ -119,14 +118,11 @@ where
 
 /// Takes every subject out of a binding: the rights end with the next request, whatever finalizer holds the binding.
 /// One that is gone, or another of that name, is left.
-pub(crate) async fn empty_binding(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    uid: &str,
-) -> kube::Result<()> {
+pub(crate) async fn empty_binding<K>(api: &Api<K>, name: &str, uid: &str) -> kube::Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
     fault::before_write();
-    let api: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = json!({"metadata": {"uid": uid}, "subjects": null});
     done_or_gone(api.patch(name, &params, &Patch::Merge(&patch)).await.map(drop))

@@ -330,6 +330,15 @@ impl Grant {
         self.metadata.deletion_timestamp.is_none() && !ended && now < self.deadline()
     }
 
+    /// Against whom its namespaces count, by name and uid: who holds it, or the federation by which they were asked for.
+    #[must_use]
+    pub fn counts_for(&self) -> (&str, &str) {
+        match self.spec.parent.as_str() {
+            "" => (&self.spec.holder.username, &self.spec.holder.uid),
+            parent => (parent, ""),
+        }
+    }
+
     /// When it ends by itself: as was fixed at approval, or when its copy does.
     #[must_use]
     pub fn deadline(&self) -> jiff::Timestamp {

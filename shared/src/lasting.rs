@@ -86,7 +86,8 @@ pub fn lasting(rules: &[PolicyRule]) -> Vec<String> {
 pub fn more_than_reading(rules: &[PolicyRule]) -> Vec<String> {
     let reads = |verb: &String| ["get", "list", "watch"].contains(&verb.as_str());
     let writes = rules.iter().filter(|rule| !rule.verbs.iter().all(reads));
-    let urls = rules.iter().filter(|rule| rule.non_resource_urls.as_ref().is_some_and(|urls| !urls.is_empty()));
+    let urls =
+        rules.iter().filter(|rule| rule.non_resource_urls.as_ref().is_some_and(|urls| !urls.is_empty()));
     let told = |why: &str, rule: &PolicyRule| format!("{why} ({})", crate::role::in_words(rule));
     let mut found = lasting(rules);
     found.extend(writes.map(|rule| told("it does more than read", rule)));

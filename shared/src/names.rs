@@ -175,7 +175,12 @@ mod tests {
         let partner = account_name(SessionKind::Federation, uid, deadline);
         let username = |namespace: &str| format!("system:serviceaccount:{namespace}:{partner}");
         assert_eq!(partner_account(&username("oz-sessions")), Some(partner.as_str()));
-        for other in [&username("shop"), &username("oz-sessions-x"), &partner, "system:serviceaccount:oz-sessions:oz-n-x"] {
+        for other in [
+            &username("shop"),
+            &username("oz-sessions-x"),
+            &partner,
+            "system:serviceaccount:oz-sessions:oz-n-x",
+        ] {
             assert_eq!(partner_account(other), None, "{other}");
         }
         assert_eq!(copy_name("db", uid), "db-oz-7f2a91bb03c1");

@@ -40,16 +40,21 @@ pub fn offer(
         return Err(Lasts { kind, name, ways });
     }
     let mut words = vec![format!("{kind} {name} in namespace {namespace}, as it stands:")];
-    words.extend(rules.iter().take(MAX_RULES).map(|r| format!("  {}", plain::cut(&in_words(r), MAX_WORDS))));
-    if rules.len() > MAX_RULES {
-        words.push(format!("  and {} more rules", rules.len() - MAX_RULES));
-    }
+    words.extend(rules_in_words(rules));
     let lasts = |way: &String| plain::cut(way, MAX_WORDS);
     words.extend(ways.iter().map(|way| format!("it can make access that outlasts the loan: {}", lasts(way))));
     if access.identity == Identity::Requester {
         words.push(format!("it is bound to {requester} by name: its end depends on Oz's controller"));
     }
     Ok(words)
+}
+
+/// Rules as a person reads them, a line each: as many as can be shown, and how many more there are.
+#[must_use]
+pub fn rules_in_words(rules: &[PolicyRule]) -> Vec<String> {
+    let shown = rules.iter().take(MAX_RULES).map(|r| format!("  {}", plain::cut(&in_words(r), MAX_WORDS)));
+    let more = rules.len().checked_sub(MAX_RULES).filter(|more| *more > 0);
+    shown.chain(more.map(|more| format!("  and {more} more rules"))).collect()
 }
 
 /// A rule as a person reads it: `get,list on pods, deployments.apps named api`. Kinds are named as kubectl names them, with

@@ -72,6 +72,12 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
             tracing::warn!(pod = pod.name, error = %crate::report::chain(&error), "failed to evict");
         }
     }
+    if let Some(account) = &plan.renew {
+        // One that is there by now is not what was meant to be made: the next look tells.
+        let api = account.kind.api(&context.client, &account.namespace);
+        let object = serde_json::from_value(account.body.clone()).map_err(kube::Error::SerdeError);
+        write::create(&api, &object.doing("make the account anew")?).await.doing("make the account anew")?;
+    }
     namespaces::delete(grant, &plan.remove, context).await?;
     make(&plan.furnish, context).await?;
     make(&plan.make, context).await?;
@@ -90,7 +96,8 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
     Ok(())
 }
 
-/// Takes parts of grants away; what fails keeps nothing else from going. Bindings first: a deletion ends the right with
+/// Takes parts of grants away; what fails keeps nothing else from going. Bindings first, those of the whole cluster before
+/// others: a deletion ends the right with
 /// the next request, and where someone's finalizer holds the binding, it is emptied as well.
 ///
 /// # Errors
@@ -101,12 +108,16 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
         let (api, part) = (part.kind.api(client, &part.namespace), part.clone());
         async move { write::delete(&api, &part.name, &part.uid).await }
     };
-    let (bindings, others): (Vec<&Found>, Vec<&Found>) =
-        parts.iter().partition(|p| p.kind == Kind::RoleBinding);
+    let (mut bindings, others): (Vec<&Found>, Vec<&Found>) = parts.iter().partition(|p| p.kind.is_binding());
+    bindings.sort_by_key(|b| b.kind != Kind::ClusterRoleBinding);
+    let empty = |part: &Found| {
+        let (api, part) = (part.kind.api(client, &part.namespace), part.clone());
+        async move { write::empty_binding(&api, &part.name, &part.uid).await }
+    };
     let held = bindings.iter().filter(|b| b.terminating || !b.finalizers.is_empty());
     let (deleted, emptied) = tokio::join!(
         join_all(bindings.iter().filter(|b| !b.terminating).map(|b| delete(b))),
-        join_all(held.map(|b| write::empty_binding(client, &b.namespace, &b.name, &b.uid))),
+        join_all(held.map(|b| empty(b))),
     );
     let then = join_all(others.into_iter().filter(|p| !p.terminating).map(delete)).await;
     deleted.into_iter().chain(then).collect::<kube::Result<()>>().doing("delete a part of the grant")?;

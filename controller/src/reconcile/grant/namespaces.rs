@@ -208,11 +208,11 @@ async fn take_over(
 /// Claims a place for each namespace, so that nobody has more than he may, however many are asked for at once: each
 /// place is an object that can be made only once. Are there enough?
 async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<bool, Error> {
-    let (holder, class) = (&grant.spec.holder, &grant.spec.terms.template.pin.uid);
+    let ((whose, uid), class) = (grant.counts_for(), &grant.spec.terms.template.pin.uid);
     let most = usize::try_from(terms.max_live).unwrap_or(0);
     let mut missing = terms.names.len().saturating_sub(context.children.places(&grant.name_any()).len());
     while missing > 0 {
-        let all = (0..most).map(|n| place_name(class, &holder.username, &holder.uid, n));
+        let all = (0..most).map(|n| place_name(class, whose, uid, n));
         let Some(name) = context.children.claim_place(all) else { return Ok(false) };
         let place = children::place(grant, &name);
         let api = place.kind.api(&context.client, &place.namespace);

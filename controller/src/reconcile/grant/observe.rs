@@ -1,21 +1,23 @@
 //! Reads what the life of a grant depends on: its request, its pods, and which of its parts are there.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::{PodRef, RequestRef, RoleTerms};
+use oz_shared::lasting::more_than_reading;
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::Verdict;
 use oz_shared::template::OnEnd;
-use oz_shared::{AccessRequest, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
 
 use super::container::{self, Container};
 use super::namespaces::{self, Lent};
 use super::plan::{awaits, end, lends, parts};
 use crate::children::{self, Found};
 use crate::context::Context;
-use crate::reconcile::request::{Kind, may, role_of};
+use crate::reconcile::request::{Kind, may, request_ref, role_of};
 use crate::reconcile::{Doing as _, Error};
 
 /// What the world looks like to one grant.
@@ -23,6 +25,8 @@ use crate::reconcile::{Doing as _, Error};
 pub(crate) struct Observed {
     /// The request that it is for.
     pub(crate) request: RequestFacts,
+    /// Has the Federation's grant that it stands by come to its end?
+    pub(crate) parent_ended: bool,
     /// Those of its pods that are gone or replaced.
     pub(crate) pods_gone: Vec<PodRef>,
     /// Has Oz no right any more to delete the bindings of the holder's own name?
@@ -51,8 +55,8 @@ pub(crate) enum RequestFacts {
     Released(String),
     /// Somebody said no, if late: by whom, and why.
     Denied(String),
-    /// It stands.
-    Standing,
+    /// It stands, and its account was to be made anew so often.
+    Standing(i32),
 }
 
 pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed, Error> {
@@ -61,6 +65,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let mut seen = Observed { request: request(&grant.spec.request, context).await?, ..Observed::default() };
     seen.children = context.children.labelled(|label| label == name);
 
+    seen.parent_ended = parent_ended(grant, now, context).await?;
     let reported = grant.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let ended = conditions::is_true(reported, ENDED);
     if !ended {
@@ -122,7 +127,7 @@ async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -
 fn places(grant: &Grant, seen: &Observed) -> Vec<String> {
     let mut all: Vec<String> = grant.spec.access.iter().map(|a| a.namespace.clone()).collect();
     all.extend(namespaces::own(&seen.namespaces).map(|n| n.name.clone()));
-    all.extend(grant.spec.role.iter().map(|r| r.namespace.clone()));
+    all.extend(grant.spec.role.iter().map(|r| r.namespace.clone()).filter(|n| !n.is_empty()));
     all.push(SESSIONS_NAMESPACE.to_owned());
     all.sort_unstable();
     all.dedup();
@@ -133,6 +138,7 @@ async fn request(reference: &RequestRef, context: &Context) -> Result<RequestFac
     match reference.kind.as_str() {
         AccessRequest::NAME => known::<AccessRequest>(reference, context).await,
         NamespaceRequest::NAME => known::<NamespaceRequest>(reference, context).await,
+        Federation::NAME => known::<Federation>(reference, context).await,
         _ => Ok(RequestFacts::Gone),
     }
 }
@@ -141,12 +147,13 @@ async fn request_afresh(reference: &RequestRef, context: &Context) -> Result<Req
     match reference.kind.as_str() {
         AccessRequest::NAME => read::<AccessRequest>(reference, context).await,
         NamespaceRequest::NAME => read::<NamespaceRequest>(reference, context).await,
+        Federation::NAME => read::<Federation>(reference, context).await,
         _ => Ok(RequestFacts::Gone),
     }
 }
 
 async fn known<K: Kind>(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
-    let known = K::store(context).get(&ObjectRef::new(&reference.name).within(&reference.namespace));
+    let known = K::store(context).get(&request_ref(&reference.namespace, &reference.name));
     // Gone must not be an old answer; everything else that the watch says can only have moved on towards the end.
     if let Some(request) = known.filter(|r| r.uid().as_deref() == Some(&reference.uid)) {
         return Ok(facts(request.as_ref()));
@@ -155,7 +162,7 @@ async fn known<K: Kind>(reference: &RequestRef, context: &Context) -> Result<Req
 }
 
 async fn read<K: Kind>(reference: &RequestRef, context: &Context) -> Result<RequestFacts, Error> {
-    let api: Api<K> = Api::namespaced(context.client.clone(), &reference.namespace);
+    let api = K::api(&context.client, &reference.namespace);
     let request = api.get_opt(&reference.name).await.doing("read the grant's request")?;
     Ok(request
         .filter(|r| r.uid().as_deref() == Some(&reference.uid))
@@ -172,8 +179,22 @@ fn facts(request: &impl Kind) -> RequestFacts {
     } else if let Some(no) = request.decisions().iter().find(|d| d.decision == Verdict::Deny) {
         RequestFacts::Denied(told("denied", &no.by, &no.reason))
     } else {
-        RequestFacts::Standing
+        RequestFacts::Standing(request.rotations())
     }
+}
+
+/// Is the Federation's grant that this one stands by gone, or going? Gone must not be an old answer.
+async fn parent_ended(grant: &Grant, now: Timestamp, context: &Context) -> Result<bool, Error> {
+    let parent = &grant.spec.parent;
+    if parent.is_empty() {
+        return Ok(false);
+    }
+    if let Some(known) = context.grants.get(&ObjectRef::new(parent)) {
+        return Ok(!known.stands(now));
+    }
+    let api: Api<Grant> = Api::all(context.client.clone());
+    let there = api.get_opt(parent).await.doing("read the federation's grant")?;
+    Ok(there.is_none_or(|parent| !parent.stands(now)))
 }
 
 /// What somebody did, in words: `released by alice: done`.
@@ -188,6 +209,11 @@ async fn role_lost(terms: &RoleTerms, context: &Context) -> Result<Option<String
     let Some(role) = role else { return Ok(Some(format!("{kind} {name} is gone"))) };
     if role.uid != terms.uid {
         return Ok(Some(format!("{kind} {name} is another one now")));
+    }
+    if terms.namespace.is_empty() {
+        let more = more_than_reading(&role.rules);
+        return Ok((!more.is_empty())
+            .then(|| format!("{kind} {name} has come to hold more than reading: {}", more.join("; "))));
     }
     let lasting = if terms.allow_lasting { Vec::new() } else { role.lasting() };
     Ok((!lasting.is_empty()).then(|| {

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) delete: Option<PodRef>,
     /// The namespaces to be deleted.
     pub(crate) remove: Vec<NamespaceRef>,
+    /// The account, to be made anew: what was of its name is gone.
+    pub(crate) renew: Option<Child>,
     /// What the grant rests on, to be made first, and `make` beside it; the rest is planned again then.
     pub(crate) order: Option<Order>,
     /// To make before everything else: what holds owners of namespaces, before they are owners.
@@ -79,7 +81,10 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         RequestFacts::Final => return over("Deleted", "the request has come to its end"),
         RequestFacts::Released(words) => return over("Released", words),
         RequestFacts::Denied(words) => return over("Denied", words),
-        RequestFacts::Standing => {}
+        RequestFacts::Standing(_) => {}
+    }
+    if seen.parent_ended {
+        return over("FederationEnded", "the federation by which it was asked for has ended");
     }
     if let Some(noted) = reported(grant, ENDED).filter(|c| c.status == "False") {
         return over(&noted.reason, &noted.message);
@@ -110,10 +115,15 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         return Some(End::new("NotMade", format!("it could not be made in time{waiting}"), false));
     }
     if seen.complete && reports(grant, READY) {
-        let lost =
-            parts(grant, seen).into_iter().find(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating));
+        let rotates = rotation(grant, seen).is_some();
+        let lost = parts(grant, seen).into_iter().find(|e| {
+            let there = seen.children.iter().any(|c| c.is(e) && !c.terminating);
+            !there && !(rotates && e.kind == Kind::ServiceAccount)
+        });
         if let Some(lost) = lost {
-            let message = format!("{:?} {}/{} was deleted", lost.kind, lost.namespace, lost.name);
+            let place =
+                if lost.namespace.is_empty() { String::new() } else { format!("{}/", lost.namespace) };
+            let message = format!("{:?} {place}{} was deleted", lost.kind, lost.name);
             return Some(End::new("PartMissing", message, true));
         }
     }
@@ -214,8 +224,39 @@ pub(crate) fn plan(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     }
     match end(grant, seen, now) {
         Some(end) => ending(grant, seen, &end, now),
-        None if reports(grant, READY) => Plan { wake: Some(grant.deadline()), ..Plan::default() },
+        None if reports(grant, READY) => standing(grant, seen, now),
         None => making(grant, seen, now),
+    }
+}
+
+/// How often the account was to be made anew, if that is more often than it was.
+fn rotation(grant: &Grant, seen: &Observed) -> Option<i32> {
+    let done = grant.status.as_ref().map(|s| s.rotations).unwrap_or_default();
+    match seen.request {
+        RequestFacts::Standing(wanted) if wanted > done && !grant.spec.account.is_empty() => Some(wanted),
+        _ => None,
+    }
+}
+
+/// Nothing is made any more, but for an account that is to be made anew: the one before is taken away, and whether the one
+/// that is there is of before or after is told by its label.
+fn standing(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
+    let deadline = grant.deadline();
+    let Some(rotation) = rotation(grant, seen) else {
+        return Plan { wake: Some(deadline), ..Plan::default() };
+    };
+    let plan = Plan { wake: Some(later(now, RETRY).min(deadline)), ..Plan::default() };
+    match seen.children.iter().find(|c| c.kind == Kind::ServiceAccount) {
+        Some(account) if account.terminating => plan,
+        Some(account) if account.rotation < rotation => Plan { revoke: vec![account.clone()], ..plan },
+        Some(account) => {
+            let mut status = grant.status.clone().unwrap_or_default();
+            status.rotations = account.rotation;
+            let message = "its account was made anew: tokens for the one before are worth nothing".to_owned();
+            let notes = vec![Note { warning: false, reason: "Rotated", message }];
+            Plan { status: changed(grant, status), notes, ..plan }
+        }
+        None => Plan { renew: Some(children::account_of(grant, rotation)), ..plan },
     }
 }
 

@@ -44,6 +44,7 @@ fn found(grant: &Grant) -> Vec<Found> {
             name: c.name,
             grant: "oz-u1".into(),
             owner: Some("g-1".into()),
+            rotation: 0,
             terminating: false,
             empty: false,
             finalizers: vec![],
@@ -52,7 +53,7 @@ fn found(grant: &Grant) -> Vec<Found> {
 }
 
 fn standing(children: Vec<Found>) -> Observed {
-    Observed { request: RequestFacts::Standing, children, complete: true, ..Observed::default() }
+    Observed { request: RequestFacts::Standing(0), children, complete: true, ..Observed::default() }
 }
 
 fn ready(mut grant: Grant) -> Grant {
@@ -155,7 +156,7 @@ fn is_forgotten_when_its_request_knows() {
     let mut done = ready(grant("Leave"));
     done.status = plan(&done, &standing(vec![]), at(600)).status;
     let seen = |request| Observed { request, ..standing(vec![]) };
-    assert!(!plan(&done, &seen(RequestFacts::Standing), at(601)).forget);
+    assert!(!plan(&done, &seen(RequestFacts::Standing(0)), at(601)).forget);
     assert!(plan(&done, &seen(RequestFacts::Final), at(601)).forget);
     let held = found(&done).into_iter().map(|c| Found { terminating: true, ..c }).collect();
     assert!(
@@ -266,7 +267,7 @@ fn namespaces_end_it_for_each_reason() {
 
 fn worlds() -> impl Strategy<Value = (Grant, Observed, Timestamp)> {
     let request = prop_oneof![
-        6 => Just(RequestFacts::Standing),
+        6 => Just(RequestFacts::Standing(0)),
         1 => Just(RequestFacts::Gone),
         1 => Just(RequestFacts::Final),
         1 => Just(RequestFacts::Released("by alice".into())),
@@ -295,7 +296,7 @@ proptest! {
     fn nothing_is_made_when_it_is_over((lent, seen, now) in worlds()) {
         let plan = plan(&lent, &seen, now);
         let stuck = lent.status.is_none() && now >= at(300);
-        let over = stuck || now >= at(600) || seen.request != RequestFacts::Standing || !seen.pods_gone.is_empty();
+        let over = stuck || now >= at(600) || seen.request != RequestFacts::Standing(0) || !seen.pods_gone.is_empty();
         if over {
             prop_assert!(plan.make.is_empty());
             // Everything that still lends something is taken away, now.

@@ -44,6 +44,10 @@ impl Kind for AccessRequest {
         &context.requests
     }
 
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+
     fn policies(client: &Client, namespace: &str) -> Api<AccessTemplate> {
         Api::namespaced(client.clone(), namespace)
     }

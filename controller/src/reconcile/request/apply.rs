@@ -25,7 +25,7 @@ pub(super) async fn grant(grant: &Grant, context: &Context) -> Result<Arc<Grant>
 
 /// Everything else.
 pub(super) async fn rest<K: Kind>(request: &K, plan: &Plan, context: &Context) -> Result<(), Error> {
-    let api = write::namespaced::<K>(&context.client, &request.namespace().unwrap_or_default());
+    let api = K::api(&context.client, &request.namespace().unwrap_or_default());
     if let Some(status) = &plan.status {
         let written = write::status(&api, request, request.status(), status)
             .await

@@ -2,8 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::core::NamespaceResourceScope;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
 use oz_shared::grant::{CopyTerms, DebugTerms, NamespaceTerms, PodRef, RoleTerms};
 use oz_shared::names::SessionKind;
@@ -18,7 +17,7 @@ use crate::reconcile::Error;
 /// A kind of request.
 pub(crate) trait Kind:
     Request
-    + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Resource<DynamicType = ()>
     + Clone
     + std::fmt::Debug
     + Serialize
@@ -43,6 +42,9 @@ pub(crate) trait Kind:
     /// The requests of this kind, as the watch knows them.
     fn store(context: &Context) -> &Store<Self>;
 
+    /// Where its requests are: in this namespace, or, where the kind is the whole cluster's, everywhere.
+    fn api(client: &Client, namespace: &str) -> Api<Self>;
+
     /// Where its policies are.
     fn policies(client: &Client, namespace: &str) -> Api<Self::Policy>;
 
@@ -61,6 +63,12 @@ pub(crate) trait Kind:
 
     /// What would be lent if it were approved now.
     fn offer(&self, policy: &Self::Policy, found: &Self::Found, times: &Times) -> Result<Offer, NoOffer>;
+}
+
+/// A request by its namespace, which is empty where the kind is the whole cluster's.
+pub(crate) fn request_ref<K: Resource<DynamicType = ()>>(namespace: &str, name: &str) -> ObjectRef<K> {
+    let reference = ObjectRef::new(name);
+    if namespace.is_empty() { reference } else { reference.within(namespace) }
 }
 
 /// When that which is approved now is lent.
@@ -89,6 +97,10 @@ pub(crate) struct Offer {
     pub(crate) session: Option<SessionKind>,
     /// When a pod must have started, where one must; its time counts from then.
     pub(crate) start_by: Option<Timestamp>,
+    /// The grant of the Federation by which it is lent, and whose approval is its own; or nothing.
+    pub(crate) parent: String,
+    /// When it ends, where that is not for the time asked for to say.
+    pub(crate) expires_at: Option<Timestamp>,
     /// The rules of the session's own Role; none where a role of somebody else's is bound.
     pub(crate) rules: Vec<PolicyRule>,
     pub(crate) pods: Vec<PodRef>,
@@ -106,6 +118,8 @@ impl Offer {
             digest: String::new(),
             session,
             start_by: None,
+            parent: String::new(),
+            expires_at: None,
             rules: Vec::new(),
             pods: Vec::new(),
             copy: None,

@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod federations;
 mod kind;
 mod namespaces;
 mod observe;
@@ -14,7 +15,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use kind::Kind;
+pub(crate) use kind::{Kind, request_ref};
 pub(super) use roles::{may, role_of};
 pub(super) use workloads::source;
 

@@ -1,33 +1,35 @@
 //! NamespaceRequests: is what a class offers to be had, and what would be lent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Client, Resource as _, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::NamespaceTerms;
 use oz_shared::names::{
-    CLASS_LABEL, NETWORK_POLICIES_LABEL, SessionKind, grant_name, is_reserved_name, is_reserved_namespace,
-    prefix_of,
+    CLASS_LABEL, GRANT_LABEL, NETWORK_POLICIES_LABEL, SessionKind, grant_name, is_reserved_name,
+    is_reserved_namespace, partner_account, prefix_of,
 };
 use oz_shared::namespace_class::{OnTaken, Prefix, Subject, SubjectKind};
-use oz_shared::namespace_request::CredentialKind;
+use oz_shared::namespace_request::{Credential, CredentialKind};
 use oz_shared::template::RoleKind;
-use oz_shared::{Grant, NamespaceClass, NamespaceRequest, plain};
+use oz_shared::{Federation, Grant, NamespaceClass, NamespaceRequest, plain};
 use serde_json::json;
 
 use super::kind::{Kind, NoOffer, Offer, Times};
 use super::roles::{LentRole, may, role_of};
 use crate::context::Context;
-use crate::reconcile::{Doing as _, Error};
+use crate::reconcile::{Doing as _, Error, later};
 
 /// The label by which Kubernetes enforces a Pod Security level.
 const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 
-/// What a class offers, as it is to be had.
+/// What there must be for namespaces to be had, whoever asks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+pub(crate) struct Basis {
     /// May this process make namespaces, and bind the role of their owners in them?
     may_make: bool,
     may_bind: bool,
@@ -35,6 +37,58 @@ pub(crate) struct Found {
     role: Option<LentRole>,
     /// The namespaces that have one of the names already, and stay.
     taken: Vec<String>,
+}
+
+impl Basis {
+    pub(super) async fn look(role: &str, names: &[String], client: &Client) -> Result<Self, Error> {
+        let rbac = "rbac.authorization.k8s.io";
+        let (may_make, may_bind, role, taken) = tokio::join!(
+            may(client, "", "create", "", "namespaces", ""),
+            may(client, "", "bind", rbac, "clusterroles", role),
+            role_of(client, "", RoleKind::ClusterRole, role),
+            taken(names, client),
+        );
+        Ok(Self {
+            may_make: may_make.doing("ask whether namespaces may be made")?,
+            may_bind: may_bind.doing("ask whether the owners' role may be bound")?,
+            role: role.doing("read the owners' role")?,
+            taken: taken.doing("look whether the names are taken")?,
+        })
+    }
+
+    /// The role of their owners, if namespaces are to be had on these terms.
+    pub(super) fn offers(&self, terms: &NamespaceTerms) -> Result<&LentRole, NoOffer> {
+        let unusable = |reason, message: String| Err(NoOffer::Unusable(reason, message));
+        let role = &terms.role;
+        if !self.may_make {
+            return unusable(
+                "NotEnabled",
+                "Oz is not enabled to make namespaces here: oz enable --namespaces".to_owned(),
+            );
+        }
+        if !self.may_bind {
+            let message = format!(
+                "Oz may not make anyone an owner by ClusterRole {role}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it"
+            );
+            return unusable("BeyondCeiling", message);
+        }
+        if terms.extends.is_empty() && terms.on_taken == OnTaken::Refuse && !self.taken.is_empty() {
+            let taken = plain::some_of(&self.taken);
+            return unusable("NameTaken", format!("there is a namespace {taken} already: Oz adopts none"));
+        }
+        match &self.role {
+            Some(role) => Ok(role),
+            None => unusable("NotFound", format!("ClusterRole {role} is not there")),
+        }
+    }
+}
+
+/// What a class offers, as it is to be had.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    basis: Basis,
+    /// Of who asks by a partner's account: the federation's grant, if it stands and this is its first namespace.
+    partner: Option<Arc<Grant>>,
     /// How many namespaces of the class the requester has.
     live: usize,
     /// The grant whose account is to own them as well.
@@ -55,6 +109,10 @@ impl Kind for NamespaceRequest {
         &context.namespace_requests
     }
 
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+
     fn policies(client: &Client, _: &str) -> Api<NamespaceClass> {
         Api::all(client.clone())
     }
@@ -73,53 +131,37 @@ impl Kind for NamespaceRequest {
     }
 
     async fn find(&self, class: &NamespaceClass, context: &Context) -> Result<Found, Error> {
-        let client = &context.client;
-        let rbac = "rbac.authorization.k8s.io";
-        let (may_make, may_bind, role, taken) = tokio::join!(
-            may(client, "", "create", "", "namespaces", ""),
-            may(client, "", "bind", rbac, "clusterroles", &class.spec.role),
-            role_of(client, "", RoleKind::ClusterRole, &class.spec.role),
-            taken(self, client),
-        );
         let whose = |uid: &str| lent_to(self, uid, context);
         let extends = whose(&self.spec.extends.uid);
+        let partner = partner(self, context);
+        let lent = partner.as_ref().and_then(|grant| grant.spec.namespaces.as_ref());
+        let role = lent.map_or(&class.spec.role, |terms| &terms.role);
+        let names = if self.spec.extends.uid.is_empty() { self.spec.namespaces.as_slice() } else { &[] };
+        let requester = &self.spec.requester;
+        let holder = partner.as_ref().map(|grant| grant.name_any());
+        let counts_for = holder.as_deref().map_or((&*requester.username, &*requester.uid), |name| (name, ""));
         Ok(Found {
-            may_make: may_make.doing("ask whether namespaces may be made")?,
-            may_bind: may_bind.doing("ask whether the owners' role may be bound")?,
-            role: role.doing("read the owners' role")?,
-            taken: taken.doing("look whether the names are taken")?,
-            live: live(self, class, extends.as_deref(), context),
+            basis: Basis::look(role, names, &context.client).await?,
+            live: live(counts_for, class, extends.as_deref(), context),
             shares: whose(&self.spec.credential.uid),
             extends,
+            partner,
         })
     }
 
-    fn offer(&self, class: &NamespaceClass, found: &Found, _: &Times) -> Result<Offer, NoOffer> {
+    fn offer(&self, class: &NamespaceClass, found: &Found, times: &Times) -> Result<Offer, NoOffer> {
+        if partner_account(&self.spec.requester.username).is_some() {
+            return further(self, class, found, times);
+        }
         let unusable = |reason, message: String| Err(NoOffer::Unusable(reason, message));
         let (spec, terms) = (&self.spec, &class.spec);
         if !terms.is_offered_in(&self.namespace().unwrap_or_default()) {
             let message = format!("class {} is asked for in {}, not here", spec.class, terms.from.join(", "));
             return unusable("NotOfferedHere", message);
         }
-        if !found.may_make {
-            return unusable(
-                "NotEnabled",
-                "Oz is not enabled to make namespaces here: oz enable --namespaces".to_owned(),
-            );
-        }
-        if !found.may_bind {
-            let message = format!(
-                "Oz may not make anyone an owner by ClusterRole {}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it",
-                terms.role
-            );
-            return unusable("BeyondCeiling", message);
-        }
-        let Some(role) = &found.role else {
-            return unusable("NotFound", format!("ClusterRole {} is not there", terms.role));
-        };
         let extends = match (&found.extends, spec.extends.uid.is_empty()) {
             (_, true) => {
-                names_offered(self, class)?;
+                names_offered(class, &spec.namespaces, &spec.requester.username, None)?;
                 String::new()
             }
             (Some(grant), false) => extended(self, grant)?,
@@ -127,19 +169,6 @@ impl Kind for NamespaceRequest {
                 return unusable("NothingToExtend", no_such_request(&spec.extends.name));
             }
         };
-        if extends.is_empty() && terms.on_taken == OnTaken::Refuse && !found.taken.is_empty() {
-            let taken = plain::some_of(&found.taken);
-            return unusable("NameTaken", format!("there is a namespace {taken} already: Oz adopts none"));
-        }
-        let most = usize::try_from(terms.max_live).unwrap_or(0);
-        if found.live + spec.namespaces.len() > most {
-            let message = format!(
-                "with these you would have {} namespaces of class {}, of which one may have {most}: release some first",
-                found.live + spec.namespaces.len(),
-                spec.class
-            );
-            return unusable("TooMany", message);
-        }
         let shared = match (&found.shares, spec.credential.kind) {
             (Some(grant), CredentialKind::Of) if !grant.spec.account.is_empty() => Some(&grant.spec.account),
             (_, CredentialKind::Of) => {
@@ -158,30 +187,119 @@ impl Kind for NamespaceRequest {
         }
         let session = (spec.credential.kind == CredentialKind::Session).then_some(SessionKind::Roles);
         let namespaces = NamespaceTerms {
-            names: spec.namespaces.clone(),
-            on_taken: terms.on_taken,
-            labels: labels(class),
-            annotations: terms.annotations.clone(),
-            role: terms.role.clone(),
             shared_account: shared.cloned().unwrap_or_default(),
             owners,
-            resources: terms.resources.clone(),
-            max_live: terms.max_live,
             extends,
+            ..terms_of(class, spec.namespaces.clone())
         };
+        let role = found.basis.offers(&namespaces)?;
+        enough_places(found.live, &namespaces, &spec.class)?;
         let digest = plain::digest(&json!([role.uid, role.rules]));
-        let words = words(self, class, &namespaces);
+        let by = match spec.credential.kind {
+            CredentialKind::Session => "by a session of his own".to_owned(),
+            CredentialKind::Requester => "bound by name".to_owned(),
+            CredentialKind::Of => {
+                format!("by the session of request {}, until that ends", spec.credential.name)
+            }
+        };
+        let words = words(&namespaces, &spec.requester.username, &by, &spec.owners);
         Ok(Offer { digest, namespaces: Some(namespaces), ..Offer::of(words, session) })
     }
 }
 
-/// Those of the wanted names that a namespace has which stays. One that is being deleted is waited for.
-async fn taken(request: &NamespaceRequest, client: &Client) -> kube::Result<Vec<String>> {
-    if !request.spec.extends.uid.is_empty() {
-        return Ok(Vec::new());
+/// What a partner asks for by its own account: on the terms that were agreed to with its federation, as many as were.
+fn further(
+    request: &NamespaceRequest,
+    class: &NamespaceClass,
+    found: &Found,
+    times: &Times,
+) -> Result<Offer, NoOffer> {
+    let unusable = |reason, message: String| Err(NoOffer::Unusable(reason, message));
+    let spec = &request.spec;
+    let agreed = found.partner.as_ref().and_then(|grant| Some((grant, grant.spec.namespaces.as_ref()?)));
+    let Some((grant, agreed)) = agreed else {
+        let message = "further namespaces are asked for in the first one of a federation that stands";
+        return unusable("NotOfferedHere", message.to_owned());
+    };
+    let federation = &grant.spec.request.name;
+    if Some(&grant.spec.terms.template.pin.uid) != class.metadata.uid.as_ref() {
+        let class = &grant.spec.terms.template.name;
+        return unusable(
+            "NotOfferedHere",
+            format!("federation {federation} is for namespaces of class {class}"),
+        );
     }
+    if !spec.owners.is_empty() || spec.credential != Credential::default() || !spec.extends.uid.is_empty() {
+        let message =
+            format!("by federation {federation} namespaces are owned by its own account, and by nobody else");
+        return unusable("BeyondFederation", message);
+    }
+    names_offered(class, &spec.namespaces, &grant.spec.holder.username, Some(federation))?;
+    let namespaces = NamespaceTerms {
+        names: spec.namespaces.clone(),
+        shared_account: grant.spec.account.clone(),
+        max_live: agreed.further,
+        further: 0,
+        ..agreed.clone()
+    };
+    let role = found.basis.offers(&namespaces)?;
+    enough_places(found.live, &namespaces, &spec.class)?;
+    let by = format!("by the account of federation {federation}, until that ends");
+    let words = words(&namespaces, federation, &by, &[]);
+    let asked =
+        if spec.duration.is_empty() { Timestamp::MAX } else { later(times.approved_at, times.lent_for) };
+    Ok(Offer {
+        digest: plain::digest(&json!([role.uid, role.rules])),
+        parent: grant.name_any(),
+        expires_at: Some(grant.deadline().min(asked)),
+        namespaces: Some(namespaces),
+        ..Offer::of(words, None)
+    })
+}
+
+/// The grant of the federation by whose account this is asked for, in the first namespace that it lends.
+fn partner(request: &NamespaceRequest, context: &Context) -> Option<Arc<Grant>> {
+    let account = partner_account(&request.spec.requester.username)?;
+    let grant = context.grants.find(|g| g.spec.account == account)?;
+    let first = context.children.namespace(request.metadata.namespace.as_deref()?)?;
+    let stands = grant.stands(context.clock.now()) && grant.spec.request.kind == Federation::NAME;
+    (stands && first.labels().get(GRANT_LABEL) == Some(&grant.name_any())).then_some(grant)
+}
+
+/// The terms on which a class lends namespaces of these names.
+pub(super) fn terms_of(class: &NamespaceClass, names: Vec<String>) -> NamespaceTerms {
+    let spec = &class.spec;
+    NamespaceTerms {
+        names,
+        on_taken: spec.on_taken,
+        labels: labels(class),
+        annotations: spec.annotations.clone(),
+        role: spec.role.clone(),
+        shared_account: String::new(),
+        owners: Vec::new(),
+        resources: spec.resources.clone(),
+        max_live: spec.max_live,
+        further: 0,
+        extends: String::new(),
+    }
+}
+
+/// May one who has so many have these, too?
+pub(super) fn enough_places(live: usize, terms: &NamespaceTerms, class: &str) -> Result<(), NoOffer> {
+    let (all, most) = (live + terms.names.len(), usize::try_from(terms.max_live).unwrap_or(0));
+    if all <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "with these you would have {all} namespaces of class {class}, of which one may have {most}: release some first"
+    );
+    Err(NoOffer::Unusable("TooMany", message))
+}
+
+/// Those of the wanted names that a namespace has which stays. One that is being deleted is waited for.
+async fn taken(names: &[String], client: &Client) -> kube::Result<Vec<String>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let look = request.spec.namespaces.iter().map(|name| api.get_metadata_opt(name));
+    let look = names.iter().map(|name| api.get_metadata_opt(name));
     let there = futures::future::try_join_all(look).await?;
     let stays = there.into_iter().flatten().filter(|n| n.metadata.deletion_timestamp.is_none());
     Ok(stays.map(|n| n.name_any()).collect())
@@ -202,18 +320,16 @@ fn lent_to(request: &NamespaceRequest, uid: &str, context: &Context) -> Option<A
     (live && same).then_some(grant)
 }
 
-/// How many namespaces of the class the requester has, or is to get, beside those that would be taken over.
-fn live(
-    request: &NamespaceRequest,
+/// How many namespaces of the class this one has, or is to get, beside those that would be taken over.
+pub(super) fn live(
+    counts_for: (&str, &str),
     class: &NamespaceClass,
     extends: Option<&Grant>,
     context: &Context,
 ) -> usize {
-    let requester = &request.spec.requester;
     let of = |grant: &Grant| {
-        let holder = &grant.spec.holder;
-        let counts = Some(&grant.spec.terms.template.pin.uid) == class.meta().uid.as_ref()
-            && (&holder.username, &holder.uid) == (&requester.username, &requester.uid)
+        let counts = Some(&grant.spec.terms.template.pin.uid) == class.metadata.uid.as_ref()
+            && grant.counts_for() == counts_for
             && extends.is_none_or(|e| e.metadata.uid != grant.metadata.uid);
         grant.spec.namespaces.as_ref().filter(|_| counts).map_or(0, |n| n.names.len())
     };
@@ -242,28 +358,36 @@ fn extended(request: &NamespaceRequest, grant: &Grant) -> Result<String, NoOffer
     Ok(grant.name_any())
 }
 
-/// Does the class offer these names?
-fn names_offered(request: &NamespaceRequest, class: &NamespaceClass) -> Result<(), NoOffer> {
-    let rules = &class.spec.names;
+/// Does the class offer these names to this requester, or to the partner of this name?
+pub(super) fn names_offered(
+    class: &NamespaceClass,
+    names: &[String],
+    requester: &str,
+    partner: Option<&str>,
+) -> Result<(), NoOffer> {
+    let (rules, class) = (&class.spec.names, class.name_any());
     // As CEL reads it: RE2, of bytes, and the whole name.
     let expression = |text: &str| regex::bytes::RegexBuilder::new(text).unicode(false).build();
     let whole = expression(&rules.pattern).and_then(|_| expression(&format!("^(?:{})$", rules.pattern)));
     let pattern = whole.map_err(|error| {
-        let message = format!("the names' pattern of class {} cannot be read: {error}", request.spec.class);
+        let message = format!("the names' pattern of class {class} cannot be read: {error}");
         NoOffer::Unusable("ClassUnusable", message)
     })?;
-    let prefix = match rules.prefix {
-        Prefix::None => String::new(),
-        Prefix::Requester => prefix_of(&request.spec.requester.username),
+    let (whose, prefix) = match (rules.prefix, partner) {
+        (Prefix::None, _) => (requester, String::new()),
+        (Prefix::Requester, _) => (requester, prefix_of(requester)),
+        (Prefix::Partner, Some(partner)) => (partner, format!("{partner}-")),
+        (Prefix::Partner, None) => {
+            let message = format!("class {class} offers namespaces to federations alone");
+            return Err(NoOffer::Unusable("NameNotOffered", message));
+        }
     };
-    for name in &request.spec.namespaces {
-        let message = if !name.starts_with(&prefix) {
-            format!(
-                "a namespace that {} asks for is called {prefix}…, not {name}",
-                request.spec.requester.username
-            )
+    for name in names {
+        let is_own = name.starts_with(&prefix) || rules.prefix == Prefix::Partner && name == whose;
+        let message = if !is_own {
+            format!("a namespace that {whose} asks for is called {prefix}…, not {name}")
         } else if !pattern.is_match(name.as_bytes()) {
-            format!("class {} offers namespaces called {}, not {name}", request.spec.class, rules.pattern)
+            format!("class {class} offers namespaces called {}, not {name}", rules.pattern)
         } else {
             continue;
         };
@@ -285,7 +409,7 @@ fn subject(username: &str) -> Subject {
     }
 }
 
-fn labels(class: &NamespaceClass) -> std::collections::BTreeMap<String, String> {
+fn labels(class: &NamespaceClass) -> BTreeMap<String, String> {
     let mut labels = class.spec.labels.clone();
     labels.insert(POD_SECURITY.to_owned(), class.spec.pod_security.as_str().to_owned());
     // A class may be called what no label can say.
@@ -299,29 +423,23 @@ fn labels(class: &NamespaceClass) -> std::collections::BTreeMap<String, String> 
     labels
 }
 
-fn words(request: &NamespaceRequest, class: &NamespaceClass, terms: &NamespaceTerms) -> Vec<String> {
-    let (spec, role) = (&request.spec, &terms.role);
+/// Namespaces on these terms in words: who owns them by what, and who else does by name.
+pub(super) fn words(terms: &NamespaceTerms, owner: &str, by: &str, others: &[Subject]) -> Vec<String> {
+    let role = &terms.role;
     let names = terms.names.join(", ");
     let what = match (terms.extends.is_empty(), terms.on_taken) {
         (false, _) => format!("namespaces kept on: {names}"),
         (true, OnTaken::Refuse) => format!("new namespaces: {names}"),
         (true, OnTaken::Suffix) => format!("new namespaces: {names} (with a suffix where a name is taken)"),
     };
-    let by = match spec.credential.kind {
-        CredentialKind::Session => "by a session of his own".to_owned(),
-        CredentialKind::Requester => "bound by name".to_owned(),
-        CredentialKind::Of => format!("by the session of request {}, until that ends", spec.credential.name),
-    };
-    let mut words = vec![what, format!("{} owns them by ClusterRole {role}, {by}", spec.requester.username)];
-    if !spec.owners.is_empty() {
-        let owners = spec.owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut words = vec![what, format!("{owner} owns them by ClusterRole {role}, {by}")];
+    if !others.is_empty() {
+        let owners = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         words.push(format!("also owned, by name, by {owners}"));
     }
-    let policies = if class.spec.owners_write_network_policies { "may" } else { "may not" };
-    words.push(format!(
-        "Pod Security {}; owners {policies} write NetworkPolicies",
-        class.spec.pod_security.as_str()
-    ));
+    let policies = if terms.labels.contains_key(NETWORK_POLICIES_LABEL) { "may not" } else { "may" };
+    let security = terms.labels.get(POD_SECURITY).map(String::as_str).unwrap_or_default();
+    words.push(format!("Pod Security {security}; owners {policies} write NetworkPolicies"));
     if !terms.resources.is_empty() {
         let of = terms.resources.iter().map(|r| match &r.role {
             Some(role) => format!("{:?} {} (ClusterRole {role})", r.kind, r.name),
@@ -340,17 +458,16 @@ mod tests {
     use super::*;
 
     fn offered(pattern: &str, prefix: &str, name: &str) -> bool {
+        offered_to(None, pattern, prefix, name)
+    }
+
+    fn offered_to(partner: Option<&str>, pattern: &str, prefix: &str, name: &str) -> bool {
         let class: NamespaceClass = serde_json::from_value(json!({
             "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass", "metadata": {"name": "ci"},
             "spec": {"names": {"pattern": pattern, "prefix": prefix}, "role": "edit", "ttl": {"default": "1h", "max": "1h"}},
         }))
         .unwrap();
-        let request: NamespaceRequest = serde_json::from_value(json!({
-            "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": "r"},
-            "spec": {"class": "ci", "namespaces": [name], "requester": {"username": "system:serviceaccount:ci:builder"}},
-        }))
-        .unwrap();
-        names_offered(&request, &class).is_ok()
+        names_offered(&class, &[name.to_owned()], "system:serviceaccount:ci:builder", partner).is_ok()
     }
 
     #[test]
@@ -366,6 +483,17 @@ mod tests {
             assert!(!offered(bad, "None", "a"), "{bad}");
         }
         assert!(offered(".*", "Requester", "ci-builder-1") && !offered(".*", "Requester", "ci-other-1"));
+    }
+
+    #[test]
+    fn a_partner_s_names_are_its_own() {
+        let partner = |name| offered_to(Some("site-a"), ".*", "Partner", name);
+        assert!(partner("site-a") && partner("site-a-x"));
+        for other in ["site-b", "site-ax", "site", "x-site-a-x"] {
+            assert!(!partner(other), "{other}");
+        }
+        assert!(!offered_to(Some("site-a"), "site-a-[0-9]", "Partner", "site-a-x"));
+        assert!(!offered(".*", "Partner", "site-a-x"), "who is no partner has no such name");
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn may_request<K: Kind>(client: &Client, namespace: &str, request: &K) -> 
             resource_attributes: Some(ResourceAttributes {
                 group: Some(GROUP.to_owned()),
                 resource: Some(K::POLICIES.to_owned()),
-                namespace: Some(namespace.to_owned()),
+                namespace: Some(namespace.to_owned()).filter(|n| !n.is_empty()),
                 name: Some(request.policy().to_owned()),
                 verb: Some("request".to_owned()),
                 ..ResourceAttributes::default()

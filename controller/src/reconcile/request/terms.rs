@@ -77,7 +77,8 @@ pub(super) fn grant<K: Kind>(
 ) -> Grant {
     let uid = request.uid().unwrap_or_default();
     let namespace = request.namespace().unwrap_or_default();
-    let expires_at = later(offer.start_by.unwrap_or(times.approved_at), times.lent_for);
+    let lent = later(offer.start_by.unwrap_or(times.approved_at), times.lent_for);
+    let expires_at = offer.expires_at.unwrap_or(lent);
     let requester = request.requester();
     let rules = Some(offer.rules).filter(|rules| !rules.is_empty());
     let spec = GrantSpec {
@@ -88,6 +89,7 @@ pub(super) fn grant<K: Kind>(
             name: request.name_any(),
             uid: uid.clone(),
         },
+        parent: offer.parent,
         reason: request.reason().to_owned(),
         account: offer.session.map(|kind| account_name(kind, &uid, expires_at)).unwrap_or_default(),
         approved_at: Time(times.approved_at),
