@@ -131,7 +131,7 @@ fn afterwards(lab: &Lab, replicas: i64) -> Afterwards {
     Afterwards::default()
         .then(kubectl(&[
             "delete",
-            "clusterrolebindings,clusterroles,namespaces,namespaceclasses",
+            "clusterrolebindings,clusterroles,namespaces,namespaceclasses,federations",
             "-l",
             &ours,
             "--wait=false",

@@ -297,7 +297,7 @@ fn service_account(namespace: &str, name: &str, uid: &str) -> User {
 }
 
 /// The controller, in this group of the run besides.
-fn controller_of(group: &str) -> User {
+pub(crate) fn controller_of(group: &str) -> User {
     let mut user = service_account(SYSTEM_NAMESPACE, "oz-controller", "u-ctl");
     user.groups.push(own(group));
     user

@@ -315,7 +315,7 @@ fn decide<K: Kind>(request: &K, deciding: Option<&Deciding<K>>, now: Timestamp) 
         );
         return failed("OfferChanged", message);
     }
-    // What a partner asks for was agreed to with its federation.
+    // What a partner asks for was agreed to with its federation, by which it may ask.
     let agreed = offer.as_ref().is_ok_and(|o| !o.parent.is_empty());
     let needed = if agreed { 0 } else { usize::try_from(terms.approvals).unwrap_or(usize::MAX) };
     if approved_by.len() < needed {
@@ -334,7 +334,7 @@ fn decide<K: Kind>(request: &K, deciding: Option<&Deciding<K>>, now: Timestamp) 
     if created < later(since, POLICY_DELAY) {
         return failed("OlderThanGate", "it was asked before the gate was in force: ask again".to_owned());
     }
-    if !deciding.may_request {
+    if !agreed && !deciding.may_request {
         let message = format!("{username} may not ask for {} any more", request.policy());
         return failed("MayNotRequest", message);
     }
