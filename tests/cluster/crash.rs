@@ -24,6 +24,8 @@ mod lives;
 mod nested;
 mod nsplease;
 mod offers;
+mod partners;
+mod partners_away;
 mod process;
 mod session;
 mod spaces;

@@ -209,3 +209,8 @@ async fn in_a_namespaces_life() {
 async fn in_the_life_of_namespaces_that_are_kept_on() {
     killed_at_every_write("kept-on", &lives::SpaceKeptOn).await;
 }
+
+#[tokio::test]
+async fn in_the_life_of_a_partners_cluster() {
+    killed_at_every_write("partner", &lives::Partner).await;
+}

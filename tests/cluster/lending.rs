@@ -2,7 +2,7 @@
 
 use oz_shared::conditions;
 use oz_shared::names::GRANT_LABEL;
-use oz_shared::{AccessRequest, NamespaceRequest, Request};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Request};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use support::{Call, Identity, eventually};
@@ -17,6 +17,11 @@ pub(crate) const LEVELS: usize = 400;
 pub(crate) trait Asked: Request + DeserializeOwned {
     /// Its resource.
     const PLURAL: &'static str;
+
+    /// Where the one of this name, which is the world's own, is.
+    fn path(world: &World, name: &str) -> String {
+        world.ns.oz(&format!("{}/{name}", Self::PLURAL))
+    }
 }
 
 impl Asked for AccessRequest {
@@ -27,10 +32,19 @@ impl Asked for NamespaceRequest {
     const PLURAL: &'static str = "namespacerequests";
 }
 
+impl Asked for Federation {
+    const PLURAL: &'static str = "federations";
+
+    /// In no namespace: its name tells whose it is.
+    fn path(world: &World, name: &str) -> String {
+        format!("/apis/ozaccess.io/v1alpha1/{}/{}-{name}", Self::PLURAL, world.ns.name)
+    }
+}
+
 impl World {
     /// A request of any kind as it is.
     pub(crate) async fn asked<R: Asked>(&self, name: &str) -> Result<R, String> {
-        let body = self.look(&self.ns.oz(&format!("{}/{name}", R::PLURAL))).await?;
+        let body = self.look(&R::path(self, name)).await?;
         serde_json::from_value(body).map_err(|error| error.to_string())
     }
 
@@ -186,6 +200,7 @@ impl World {
             "/api/v1/secrets",
             "/apis/rbac.authorization.k8s.io/v1/roles",
             "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
         ] {
             let call = Call::get(kind).query("labelSelector", selector);
             let list = self

@@ -1,11 +1,12 @@
 //! The lives that a request can have, for those who watch over them.
 
-use oz_shared::{AccessRequest, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Request as _};
 use serde_json::{Value, json};
-use support::eventually;
+use support::{Call, eventually};
 
 use crate::killed::{Kept, Life};
 use crate::offers::{debug, lends, make, may_bind, may_debug, opted_in, role, shell_of};
+use crate::partners::{Partners, reader};
 use crate::spaces::{Spaces, until_reads};
 use crate::world::{LIMIT, World};
 use crate::{bodies, session::Session};
@@ -291,4 +292,57 @@ impl Life for SpaceKeptOn {
 async fn used(spaces: &Spaces<'_>, request: &NamespaceRequest, space: &str) {
     let owner = spaces.enter(request).await;
     until_reads(&owner, space, "configmaps/about", &[200]).await;
+}
+
+/// A partner's cluster: asked, lent, entered, a further namespace asked for and given back, its account made anew, released,
+/// gone.
+pub(crate) struct Partner;
+
+impl Life for Partner {
+    type Asked = Federation;
+
+    async fn prepare(&self, world: &World) {
+        Partners::new(world, json!({})).await;
+    }
+
+    async fn live(&self, world: &World, name: &str, watch: &mut Kept<'_>) -> Federation {
+        let partners = Partners::again(world).await;
+        let first = partners.name(name);
+        partners.ask(name, json!({"further": 1, "clusterRole": reader(world)})).await;
+        let federation: Federation = watch.until_phase(world, name, "Active").await;
+        let partner = partners.enter(&federation).await;
+        until_reads(&partner, &first, "configmaps", &[200]).await;
+        partners.ask_further(&partner, name, "x", json!({})).await;
+        let path = partners.in_first(name, "x");
+        let further = watch.until("the further namespace is lent", async || {
+            let request = world.look(&path).await?;
+            let request: NamespaceRequest = serde_json::from_value(request).map_err(|e| e.to_string())?;
+            let is = request.phase().as_str() == "Active";
+            if is { Ok(request) } else { Err(format!("{:?}", request.status)) }
+        });
+        let further = further.await;
+        let patch = Call::merge(partners.path(name), json!({"spec": {"rotations": 1}}));
+        world.must(&partners.asker, patch).await;
+        let who = format!("/api/v1/namespaces/{first}/configmaps");
+        watch
+            .until("the old token is worth nothing", async || {
+                let code = partner.call(Call::get(&who)).await.map_err(|e| format!("{e:#}"))?.code;
+                if code == 401 { Ok(()) } else { Err(code.to_string()) }
+            })
+            .await;
+        let account = &federation.status.as_ref().unwrap().account;
+        let token = watch
+            .until("the account is there anew", async || {
+                partners.asker.mint("oz-sessions", account, 600).await.map_err(|e| format!("{e:#}"))
+            })
+            .await;
+        let partner = world.admin.with_token(&token).await.unwrap();
+        for namespace in [&first, &further.status.as_ref().unwrap().namespaces[0].name] {
+            until_reads(&partner, namespace, "configmaps", &[200]).await;
+        }
+        partners.release(name).await;
+        let ended = watch.until_phase(world, name, "Released").await;
+        world.until_gone(&format!("/api/v1/namespaces/{first}-x")).await;
+        ended
+    }
 }

@@ -232,7 +232,20 @@ pub(crate) async fn pipeline(world: &World, name: &str) -> Identity {
 
 /// What `oz enable --namespaces` does. It stays.
 async fn opt_in(world: &World) {
-    for role in ["oz-controller-namespaces", "oz-ceiling-namespaces"] {
+    bind_controller(world, &["oz-controller-namespaces", "oz-ceiling-namespaces"]).await;
+    let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
+    let as_controller = world.admin.with_token(&as_controller).await.unwrap();
+    for (verb, group, resource, name) in
+        [("create", "", "namespaces", ""), ("bind", "rbac.authorization.k8s.io", "clusterroles", "edit")]
+    {
+        let attributes = json!({"verb": verb, "group": group, "resource": resource, "name": name});
+        rights::until(&world.admin, as_controller.user(), attributes, true).await.unwrap();
+    }
+}
+
+/// Binds roles to the controller in the whole cluster, each by a binding of its name.
+pub(crate) async fn bind_controller(world: &World, roles: &[&str]) {
+    for role in roles {
         let binding = json!({
             "metadata": {"name": role},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
@@ -241,13 +254,5 @@ async fn opt_in(world: &World) {
         let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
         let answer = world.admin.call(Call::post(path, binding)).await.unwrap();
         assert!(answer.is_success() || answer.code == 409, "{answer}");
-    }
-    let as_controller = world.admin.mint(SYSTEM_NAMESPACE, "oz-controller", 600).await.unwrap();
-    let as_controller = world.admin.with_token(&as_controller).await.unwrap();
-    for (verb, group, resource, name) in
-        [("create", "", "namespaces", ""), ("bind", "rbac.authorization.k8s.io", "clusterroles", "edit")]
-    {
-        let attributes = json!({"verb": verb, "group": group, "resource": resource, "name": name});
-        rights::until(&world.admin, as_controller.user(), attributes, true).await.unwrap();
     }
 }

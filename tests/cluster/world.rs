@@ -195,7 +195,9 @@ fn cleaner(lab: &Lab) -> Result<Child> {
     let delete = |kinds: &'static str| ["delete", kinds, "-l", &label, "--wait=false", "-o", "name"];
     let all = kubectl(
         lab,
-        &delete("namespaces,clusterrolebindings,clusterroles,persistentvolumes,namespaceclasses.ozaccess.io"),
+        &delete(
+            "namespaces,clusterrolebindings,clusterroles,persistentvolumes,namespaceclasses.ozaccess.io,federations.ozaccess.io",
+        ),
     );
     // These kinds are not served everywhere.
     also_kubectl(all, lab, &delete(support::filling::KINDS)).arm().context("failed to prepare the cleaning")
