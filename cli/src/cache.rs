@@ -66,6 +66,12 @@ impl Cache {
         Self::at(dirs::cache_dir()?.join("oz").join("tokens"))
     }
 
+    /// Where the tokens of accounts are that mint their own next ones: they are no mere copies, so they are not kept where
+    /// things are kept that may be lost.
+    pub(crate) fn of_partners() -> Option<Self> {
+        Self::at(dirs::state_dir().or_else(dirs::data_local_dir)?.join("oz").join("partners"))
+    }
+
     fn at(folder: PathBuf) -> Option<Self> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         let found = fs::symlink_metadata(&folder).ok()?;
@@ -110,16 +116,21 @@ impl Cache {
 
     /// Keeps a token in the place of the one that has its key. Best effort: what cannot be kept is minted again.
     pub(crate) fn keep(&self, kept: &Kept) {
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(UNFINISHED)
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(&self.folder)?;
-            file.write_all(&serde_json::to_vec(kept)?)?;
-            file.persist(self.path(&kept.key))?;
-            Ok(())
-        };
-        let _ = write();
+        let _ = self.store(kept);
+    }
+
+    /// The same where it matters.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) fn store(&self, kept: &Kept) -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.folder)?;
+        file.write_all(&serde_json::to_vec(kept)?)?;
+        file.persist(self.path(&kept.key))?;
+        Ok(())
     }
 
     /// Removes what is kept for a request, `namespace/name`, on whatever cluster: a token that is missed is minted again.

@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     Access,
     /// For namespaces of a class.
     Namespaces,
+    /// For a partner's cluster.
+    Federation,
 }
 
 /// All that people and kubectl call an AccessRequest.
@@ -25,25 +27,31 @@ const NAMESPACE_REQUEST: [&str; 5] = [
     "namespacerequests.ozaccess.io",
 ];
 
+/// The same of a Federation.
+const FEDERATION: [&str; 6] =
+    ["fed", "federation", "federations", "ozfed", "federation.ozaccess.io", "federations.ozaccess.io"];
+
 impl FromStr for Kind {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let word = text.to_lowercase();
-        match (ACCESS_REQUEST.contains(&word.as_str()), NAMESPACE_REQUEST.contains(&word.as_str())) {
-            (true, _) => Ok(Self::Access),
-            (_, true) => Ok(Self::Namespaces),
+        match word.as_str() {
+            word if ACCESS_REQUEST.contains(&word) => Ok(Self::Access),
+            word if NAMESPACE_REQUEST.contains(&word) => Ok(Self::Namespaces),
+            word if FEDERATION.contains(&word) => Ok(Self::Federation),
             _ => Err(TargetError::Kind(text.to_owned())),
         }
     }
 }
 
 impl Kind {
-    /// A request of this kind as people name it: `NAME`, or `nsreq/NAME`.
+    /// A request of this kind as people name it: `NAME`, `nsreq/NAME` or `fed/NAME`.
     pub(crate) fn target(self, name: &str) -> String {
         match self {
             Self::Access => name.to_owned(),
             Self::Namespaces => format!("nsreq/{name}"),
+            Self::Federation => format!("fed/{name}"),
         }
     }
 }
@@ -62,7 +70,7 @@ pub(crate) struct Target {
 /// Why a text names no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
-    #[error("{0:?} is not a kind that can be named here: accessrequest or namespacerequest")]
+    #[error("{0:?} is not a kind that can be named here: accessrequest, namespacerequest or federation")]
     Kind(String),
     #[error("{0:?} is not the name of an object: lower case letters, digits, - and .")]
     Name(String),
@@ -108,6 +116,10 @@ mod tests {
                 (Kind::Namespaces, "nsreq/x-1".to_owned()),
                 "{text}"
             );
+        }
+        for text in ["fed/x-1", "Federation/x-1", "ozfed/x-1"] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!((target.kind, target.to_string()), (Kind::Federation, "fed/x-1".to_owned()), "{text}");
         }
         for bad in ["", "pod/x", "areq/", "areq/../x", "nsreq/../x", "a b", "X"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");

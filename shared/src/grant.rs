@@ -300,7 +300,7 @@ pub struct GrantStatus {
     #[schemars(length(max = 16))]
     pub namespaces: Vec<NamespaceRef>,
     /// How often its account was made anew.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::request::is_zero")]
     pub rotations: i32,
     /// When the copy ends by itself, once it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -311,10 +311,6 @@ pub struct GrantStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-}
-
-fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 impl Grant {

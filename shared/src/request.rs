@@ -182,6 +182,9 @@ pub struct RequestStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub account: String,
+    /// How often that account was made anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rotations: i32,
     /// The namespaces that were made for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -203,6 +206,10 @@ pub struct RequestStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+pub(crate) fn is_zero(n: &i32) -> bool {
+    *n == 0
 }
 
 /// Where a request stands.

@@ -18,8 +18,8 @@ use crate::lives;
 use crate::witness::{Seen, Witness};
 use crate::world::{LIMIT, World};
 
-/// A life takes some twenty writes; a run that is still killed at this one never ends.
-const MOST_WRITES: u32 = 60;
+/// A life takes up to some fifty writes; a run that is still killed at this one never ends.
+const MOST_WRITES: u32 = 80;
 
 /// What a request goes through until the controller has nothing more to do with it.
 pub(crate) trait Life {

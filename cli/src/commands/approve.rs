@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 use oz_shared::request::Verdict;
-use oz_shared::{AccessRequest, NamespaceRequest, Policy as _};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Policy as _};
 
 use super::describe::{Described, Page, about, terms};
 use crate::app::App;
@@ -21,7 +21,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
@@ -42,6 +42,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         match target.kind {
             Kind::Access => approve::<AccessRequest>(&args, app, &cluster, target).await?,
             Kind::Namespaces => approve::<NamespaceRequest>(&args, app, &cluster, target).await?,
+            Kind::Federation => approve::<Federation>(&args, app, &cluster, target).await?,
         }
     }
     Ok(exit::DONE)

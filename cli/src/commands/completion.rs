@@ -11,7 +11,7 @@ use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
 use oz_shared::names::GATE_PROBE;
-use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, Federation, Grant, NamespaceRequest, Phase};
 
 use crate::app::App;
 use crate::error::Error;
@@ -295,12 +295,14 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(images)
             }
             Names::Requests(wanted) => {
-                let (access, namespaces) = tokio::join!(
+                let (access, namespaces, federations) = tokio::join!(
                     requests::<AccessRequest>(&cluster, wanted),
                     requests::<NamespaceRequest>(&cluster, wanted),
+                    requests::<Federation>(&cluster, wanted),
                 );
                 let mut found = access.unwrap_or_default();
                 found.extend(namespaces.unwrap_or_default());
+                found.extend(federations.unwrap_or_default());
                 Some(found)
             }
             Names::Access(wanted) => requests::<AccessRequest>(&cluster, wanted).await,
@@ -336,7 +338,8 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
 
 /// The requests of one kind, as they are named on the command line.
 async fn requests<R: Asked>(cluster: &Cluster, wanted: Wanted) -> Option<Vec<(String, String)>> {
-    let list = cluster.list::<R>("complete", Some(&cluster.namespace), &ListParams::default()).await.ok()?;
+    let scope = (R::KIND != Kind::Federation).then_some(cluster.namespace.as_str());
+    let list = cluster.list::<R>("complete", scope, &ListParams::default()).await.ok()?;
     let about = |r: &R| format!("{} {}", r.phase().as_str(), r.requester().username);
     Some(list.items.iter().filter(|r| wanted.fits(*r)).map(|r| (r.target(), about(r))).collect())
 }

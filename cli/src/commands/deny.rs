@@ -2,7 +2,7 @@
 
 use kube::{Resource as _, ResourceExt};
 use oz_shared::request::{Requester, TemplatePin, Verdict};
-use oz_shared::{AccessRequest, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest};
 
 use crate::app::App;
 use crate::error::Error;
@@ -19,7 +19,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for who asked
@@ -34,6 +34,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         match target.kind {
             Kind::Access => deny::<AccessRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Namespaces => deny::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
+            Kind::Federation => deny::<Federation>(&args, app, &cluster, &me, target).await?,
         }
     }
     Ok(exit::DONE)

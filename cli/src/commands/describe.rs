@@ -7,8 +7,8 @@ use oz_shared::namespace_request::CredentialKind;
 use oz_shared::request::{TemplatePin, Verdict};
 use oz_shared::role::in_words;
 use oz_shared::{
-    AccessRequest, AccessTemplate, AccessTemplateSpec, NamespaceClass, NamespaceRequest, Phase, Policy as _,
-    Request as _,
+    AccessRequest, AccessTemplate, AccessTemplateSpec, Federation, NamespaceClass, NamespaceRequest, Phase,
+    Policy as _, Request as _,
 };
 
 use crate::app::App;
@@ -33,7 +33,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME")]
     target: Target,
     /// Print as YAML the pod, or the debugging container, that would be made for it
@@ -46,8 +46,9 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.target.kind {
         Kind::Access if args.pod => pod(app, &cluster, &args.target).await,
         Kind::Access => describe::<AccessRequest>(app, &cluster, &args.target).await,
-        Kind::Namespaces if args.pod => Err(Error::usage("no pod would be made for it")),
+        Kind::Namespaces | Kind::Federation if args.pod => Err(Error::usage("no pod would be made for it")),
         Kind::Namespaces => describe::<NamespaceRequest>(app, &cluster, &args.target).await,
+        Kind::Federation => describe::<Federation>(app, &cluster, &args.target).await,
     }
 }
 
@@ -184,17 +185,7 @@ impl Described for NamespaceRequest {
     }
 
     async fn offered(&self, _: &Cluster, _: &NamespaceClass) -> Page {
-        let mut page = Page::default();
-        page.heading("Would be granted");
-        match self.status().map(|s| s.offered.clone()).unwrap_or_default() {
-            words if words.is_empty() => {
-                page.lines([
-                    "Oz's controller has not looked at it yet: an approval would not count".to_owned()
-                ]);
-            }
-            words => page.lines(words),
-        }
-        page
+        told(self)
     }
 
     fn used(&self, _: Option<&NamespaceClass>, at: &str) -> Vec<String> {
@@ -206,6 +197,47 @@ impl Described for NamespaceRequest {
         lines.push(format!("oz extend {} --duration TIME {at}", self.name_any()));
         lines
     }
+}
+
+impl Described for Federation {
+    fn own_fields(&self, page: &mut Page) {
+        let spec = &self.spec;
+        page.field("Partner", &spec.organization);
+        page.field("Cluster", &spec.cluster);
+        page.field("Class", &spec.class);
+        page.field("Wants", &spec.namespace);
+        page.field("Further", &spec.further.to_string());
+        page.field("Reads by", &spec.cluster_role);
+    }
+
+    fn lends(policy: &NamespaceClass) -> String {
+        format!("namespaces, owned by ClusterRole {}", policy.spec.role)
+    }
+
+    async fn offered(&self, _: &Cluster, _: &NamespaceClass) -> Page {
+        told(self)
+    }
+
+    fn used(&self, _: Option<&NamespaceClass>, at: &str) -> Vec<String> {
+        if self.phase() != Phase::Active {
+            return Vec::new();
+        }
+        let target = self.target();
+        vec![format!("oz kubeconfig export {target} {at} > FILE"), format!("oz rotate {target} {at}")]
+    }
+}
+
+/// What would be granted, as the controller tells it.
+fn told<R: Asked>(request: &R) -> Page {
+    let mut page = Page::default();
+    page.heading("Would be granted");
+    match request.status().map(|s| s.offered.clone()).unwrap_or_default() {
+        words if words.is_empty() => {
+            page.lines(["Oz's controller has not looked at it yet: an approval would not count".to_owned()]);
+        }
+        words => page.lines(words),
+    }
+    page
 }
 
 /// Who asks for what, and why.
@@ -323,6 +355,9 @@ fn standing<R: Asked>(page: &mut Page, request: &R, cluster: &Cluster) {
     );
     page.field("Lent", &status.namespaces.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", "));
     page.field("Account", &status.account);
+    if status.rotations > 0 {
+        page.field("Rotations", &status.rotations.to_string());
+    }
     page.field("Grant", &status.grant);
     if !status.granted.is_empty() {
         page.heading("Granted");
@@ -341,7 +376,8 @@ fn standing<R: Asked>(page: &mut Page, request: &R, cluster: &Cluster) {
 
 /// What was noted about the request; nothing where that may not be read.
 async fn events<R: Asked>(cluster: &Cluster, request: &R) -> Vec<String> {
-    let namespace = request.namespace().unwrap_or_else(|| cluster.namespace.clone());
+    // Those on what is in no namespace are kept in `default`.
+    let namespace = request.namespace().unwrap_or_else(|| "default".to_owned());
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);
     let only = format!("involvedObject.uid={}", request.uid().unwrap_or_default());
     let Ok(list) = cluster.call("list events", api.list(&ListParams::default().fields(&only))).await else {

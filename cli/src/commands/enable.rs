@@ -28,6 +28,7 @@ Examples:
   oz enable shop pay
   oz enable shop --bind-requester          roles may be bound to people by their own names, too
   oz enable --namespaces                   whole namespaces may be lent, as classes say
+  oz enable --federations                  partners' clusters may be let in
   oz enable --list
   oz enable shop --disable";
 
@@ -36,11 +37,14 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The namespaces
-    #[arg(value_name = "NAMESPACE", required_unless_present_any = ["list", "making"])]
+    #[arg(value_name = "NAMESPACE", required_unless_present_any = ["list", "making", "federations"])]
     namespaces: Vec<String>,
     /// Let Oz make namespaces, and delete those that it made; with --disable, no longer
     #[arg(long = "namespaces", id = "making", conflicts_with_all = ["list", "namespaces", "bind_requester"])]
     making: bool,
+    /// Let Oz let partners' clusters in, and bind what they read by in the whole cluster; with --disable, no longer
+    #[arg(long, conflicts_with_all = ["list", "namespaces", "bind_requester", "making"])]
+    federations: bool,
     /// No longer: end what is lent there, then take the controller's rights away
     #[arg(long, conflicts_with = "list")]
     disable: bool,
@@ -77,6 +81,13 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         match args.disable {
             true => namespaces::disable(&args, app, &cluster).await?,
             false => namespaces::enable(app, &cluster).await?,
+        }
+        return Ok(exit::DONE);
+    }
+    if args.federations {
+        match args.disable {
+            true => namespaces::disable_federations(&args, app, &cluster).await?,
+            false => namespaces::enable_federations(app, &cluster).await?,
         }
         return Ok(exit::DONE);
     }

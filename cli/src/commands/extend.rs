@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let (target, cluster) = (&args.target, app.cluster().await?);
-    if target.kind == Kind::Access && !target.bare {
+    if target.kind != Kind::Namespaces && !target.bare {
         return Err(Error::usage(
             "only namespaces are extended: ask for the access again, with oz access-request",
         ));

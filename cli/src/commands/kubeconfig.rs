@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use kube::api::ListParams;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Phase};
 
 use super::list::left_out;
 use crate::app::App;
@@ -179,6 +179,7 @@ async fn ended(cluster: &Cluster, ours: &[OurEntry]) -> BTreeSet<String> {
         let over = match target.kind {
             Kind::Access => over::<AccessRequest>(cluster, namespace, &target.name).await,
             Kind::Namespaces => over::<NamespaceRequest>(cluster, namespace, &target.name).await,
+            Kind::Federation => over::<Federation>(cluster, namespace, &target.name).await,
         };
         let over = match over {
             Ok(over) => over,

@@ -106,9 +106,9 @@ pub(crate) fn print<K: Item>(
     Ok(exit::DONE)
 }
 
-/// Grants live in no namespace, and say in a column of their own where they hold.
+/// Grants live in no namespace, and say in a column of their own where they hold; so do federations.
 fn namespaced<K: Item>(args: &ListArgs) -> bool {
-    args.all_namespaces && K::kind(&()) != "Grant"
+    args.all_namespaces && !["Grant", "Federation"].contains(&K::kind(&()).as_ref())
 }
 
 fn table<K: Item>(args: &ListArgs) -> Table {

@@ -10,6 +10,7 @@ mod deny;
 mod describe;
 mod enable;
 mod extend;
+mod federation_request;
 mod grants;
 mod install;
 mod kubeconfig;
@@ -20,6 +21,7 @@ mod pending;
 mod release;
 mod requests;
 mod revoke;
+mod rotate;
 mod shell;
 mod templates;
 mod token;
@@ -59,6 +61,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     AccessRequest(access_request::Args),
     NamespaceRequest(namespace_request::Args),
+    FederationRequest(federation_request::Args),
     Extend(extend::Args),
     Templates(templates::Args),
     Classes(classes::Args),
@@ -69,6 +72,7 @@ pub(crate) enum Command {
     Approve(approve::Args),
     Deny(deny::Args),
     Release(release::Args),
+    Rotate(rotate::Args),
     Revoke(revoke::Args),
     Shell(shell::Args),
     Kubeconfig(kubeconfig::Args),
@@ -107,6 +111,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
     match command {
         Command::AccessRequest(args) => app.block_on(access_request::run(args, app)),
         Command::NamespaceRequest(args) => app.block_on(namespace_request::run(args, app)),
+        Command::FederationRequest(args) => app.block_on(federation_request::run(args, app)),
         Command::Extend(args) => app.block_on(extend::run(args, app)),
         Command::Classes(args) => app.block_on(classes::run(args, app)),
         Command::Templates(args) => app.block_on(templates::run(args, app)),
@@ -117,6 +122,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
         Command::Approve(args) => app.block_on(approve::run(args, app)),
         Command::Deny(args) => app.block_on(deny::run(args, app)),
         Command::Release(args) => app.block_on(release::run(args, app)),
+        Command::Rotate(args) => app.block_on(rotate::run(args, app)),
         Command::Revoke(args) => app.block_on(revoke::run(args, app)),
         Command::Shell(args) => app.block_on(shell::run(args, app)),
         Command::Kubeconfig(args) => app.block_on(kubeconfig::run(args, app)),

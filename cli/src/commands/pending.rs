@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Phase};
 
 use super::list::{self, Item, ListArgs};
 use crate::app::App;
@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::kube::{Asked, Cluster, Listing};
 use crate::output::{Format, plain};
+use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,50 +32,94 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
     let list = &args.list;
-    let namespaces = visible(&cluster, list).await?;
     if list.watch {
-        let access = follow::<AccessRequest>(app, &cluster, list, &me);
-        return match namespaces {
-            true => tokio::try_join!(access, follow::<NamespaceRequest>(app, &cluster, list, &me))
-                .map(|(code, _)| code),
-            false => access.await,
-        };
+        return tokio::try_join!(
+            follow::<AccessRequest>(app, &cluster, list, &me),
+            follow_visible::<NamespaceRequest>(app, &cluster, list, &me),
+            follow_visible::<Federation>(app, &cluster, list, &me),
+        )
+        .map(|(code, ..)| code);
     }
     let access = undecided_now::<AccessRequest>(&cluster, list, &me).await?;
-    let namespaces = match namespaces {
-        true => undecided_now::<NamespaceRequest>(&cluster, list, &me).await?,
-        false => Listing { items: Vec::new(), unread: Vec::new() },
-    };
-    if matches!(list.output, Format::Json | Format::Yaml) && !namespaces.items.is_empty() {
-        list::left_out(app, &access.unread);
-        list::left_out(app, &namespaces.unread);
+    let namespaces = undecided_visible::<NamespaceRequest>(&cluster, list, &me).await?;
+    let federations = undecided_visible::<Federation>(&cluster, list, &me).await?;
+    let others = namespaces.items.len() + federations.items.len();
+    if matches!(list.output, Format::Json | Format::Yaml) && others > 0 {
+        for unread in [&access.unread, &namespaces.unread, &federations.unread] {
+            list::left_out(app, unread);
+        }
         let mut items = access.items.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
         items.extend(namespaces.items.iter().map(plain).collect::<Result<Vec<_>, _>>()?);
+        items.extend(federations.items.iter().map(plain).collect::<Result<Vec<_>, _>>()?);
         app.printer.data(&list.output.list_of(items)?)?;
         return Ok(exit::DONE);
     }
-    if namespaces.items.is_empty() {
+    if others == 0 {
         list::left_out(app, &namespaces.unread);
+        list::left_out(app, &federations.unread);
         return list::print(app, &cluster, list, access);
     }
-    if access.items.is_empty() {
-        list::left_out(app, &access.unread);
-    } else {
-        list::print(app, &cluster, list, access)?;
-        if list.output.is_table() {
-            app.printer.data("")?;
-        }
-    }
-    list::print(app, &cluster, list, namespaces)
+    let printed = part(app, &cluster, list, access, false)?;
+    let printed = part(app, &cluster, list, namespaces, printed)?;
+    part(app, &cluster, list, federations, printed)?;
+    Ok(exit::DONE)
 }
 
-/// May requests for namespaces be seen at all? Who decides about access alone need not.
-async fn visible(cluster: &Cluster, list: &ListArgs) -> Result<bool, Error> {
-    let api = cluster.asked::<NamespaceRequest>(list.scope(cluster));
+/// One kind, if there is any of it, below what was printed before. Is something printed by now?
+fn part<R: Asked + Item>(
+    app: &App,
+    cluster: &Cluster,
+    list: &ListArgs,
+    listing: Listing<R>,
+    below: bool,
+) -> Result<bool, Error> {
+    if listing.items.is_empty() {
+        list::left_out(app, &listing.unread);
+        return Ok(below);
+    }
+    if below && list.output.is_table() {
+        app.printer.data("")?;
+    }
+    list::print(app, cluster, list, listing)?;
+    Ok(true)
+}
+
+/// Where to look for this kind.
+fn scope<'a, R: Asked>(cluster: &'a Cluster, list: &ListArgs) -> Option<&'a str> {
+    list.scope(cluster).filter(|_| R::KIND != Kind::Federation)
+}
+
+/// May these be seen at all? Who decides about access alone need not.
+async fn visible<R: Asked>(cluster: &Cluster, list: &ListArgs) -> Result<bool, Error> {
+    let api = cluster.asked::<R>(scope::<R>(cluster, list));
     match cluster.call("list requests", api.list_metadata(&ListParams::default().limit(1))).await {
         Ok(_) => Ok(true),
         Err(fault) if matches!(fault.code(), Some(403 | 404)) => Ok(false),
         Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn follow_visible<R: Asked + Item>(
+    app: &App,
+    cluster: &Cluster,
+    list: &ListArgs,
+    me: &Requester,
+) -> Result<u8, Error> {
+    if visible::<R>(cluster, list).await? {
+        follow::<R>(app, cluster, list, me).await
+    } else {
+        Ok(exit::DONE)
+    }
+}
+
+async fn undecided_visible<R: Asked + Item>(
+    cluster: &Cluster,
+    list: &ListArgs,
+    me: &Requester,
+) -> Result<Listing<R>, Error> {
+    match visible::<R>(cluster, list).await? {
+        true => undecided_now::<R>(cluster, list, me).await,
+        false => Ok(Listing { items: Vec::new(), unread: Vec::new() }),
     }
 }
 
@@ -85,7 +130,7 @@ async fn follow<R: Asked + Item>(
     me: &Requester,
 ) -> Result<u8, Error> {
     let mut mine = Mine::of(me);
-    list::follow(app, cluster, list, list.scope(cluster), async |request: &R| {
+    list::follow(app, cluster, list, scope::<R>(cluster, list), async |request: &R| {
         mine.decides(cluster, request).await
     })
     .await
@@ -98,7 +143,7 @@ async fn undecided_now<R: Asked + Item>(
 ) -> Result<Listing<R>, Error> {
     let mut mine = Mine::of(me);
     let Listing { items, unread } =
-        cluster.list::<R>("list requests", list.scope(cluster), &list.params()).await?;
+        cluster.list::<R>("list requests", scope::<R>(cluster, list), &list.params()).await?;
     let mut waiting = Listing { items: Vec::new(), unread };
     for request in items {
         if mine.decides(cluster, &request).await? {

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest};
 
 use crate::app::App;
 use crate::error::Error;
@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         match target.kind {
             Kind::Access => give_back::<AccessRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Namespaces => give_back::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
+            Kind::Federation => give_back::<Federation>(&args, app, &cluster, &me, target).await?,
         }
     }
     Ok(exit::DONE)

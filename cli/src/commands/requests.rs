@@ -1,6 +1,6 @@
 //! `oz requests`
 
-use oz_shared::{AccessRequest, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest};
 
 use super::list::{self, Item, ListArgs};
 use crate::app::App;
@@ -20,7 +20,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Of which kind: accessrequest or namespacerequest (nsreq)
+    /// Of which kind: accessrequest, namespacerequest (nsreq) or federation (fed)
     #[arg(value_name = "KIND", default_value = "accessrequest")]
     kind: Kind,
     #[command(flatten)]
@@ -35,11 +35,13 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.kind {
         Kind::Access => show::<AccessRequest>(&args, app, &cluster).await,
         Kind::Namespaces => show::<NamespaceRequest>(&args, app, &cluster).await,
+        Kind::Federation => show::<Federation>(&args, app, &cluster).await,
     }
 }
 
 async fn show<R: Asked + Item>(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
-    let scope = args.list.scope(cluster);
+    // What is in no namespace is in none of them.
+    let scope = args.list.scope(cluster).filter(|_| R::KIND != Kind::Federation);
     let me = if args.mine { Some(cluster.whoami().await?) } else { None };
     let wanted = |request: &R| me.as_ref().is_none_or(|me| is_mine(request, me));
     if args.list.watch {

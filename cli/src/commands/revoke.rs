@@ -9,7 +9,7 @@ use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, Grant, NamespaceRequest, RequestStatus};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest, RequestStatus};
 use serde::de::DeserializeOwned;
 
 use super::list::left_out;
@@ -40,7 +40,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME", required_unless_present = "user", conflicts_with = "user")]
     targets: Vec<Target>,
     /// All that this user holds or waits for
@@ -60,33 +60,28 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let me = cluster.whoami().await?;
-    let (access, namespaces, unread) = match &args.user {
+    let (access, namespaces, federations, unread) = match &args.user {
         Some(user) => {
-            let (access, namespaces) = (
-                held_by::<AccessRequest>(&args, &cluster, user).await,
-                held_by::<NamespaceRequest>(&args, &cluster, user).await,
-            );
-            // Who may revoke access alone need not see requests for namespaces.
-            let unseen = |error: &Error| matches!(error.code, exit::DENIED | exit::INTERNAL);
-            let namespaces = match namespaces {
-                Err(error) if unseen(&error) => Listing { items: Vec::new(), unread: Vec::new() },
-                namespaces => namespaces?,
-            };
-            let mut access = access?;
-            // Grants that cannot be read are told by both.
-            access.unread.extend(
-                namespaces.unread.into_iter().filter(|u| !access.unread.contains(u)).collect::<Vec<_>>(),
-            );
-            (access.items, namespaces.items, access.unread)
+            let mut access = held_by::<AccessRequest>(&args, &cluster, user).await?;
+            let namespaces = seen(held_by::<NamespaceRequest>(&args, &cluster, user).await)?;
+            let federations = seen(held_by::<Federation>(&args, &cluster, user).await)?;
+            // Grants that cannot be read are told by each.
+            for unread in namespaces.unread.into_iter().chain(federations.unread) {
+                if !access.unread.contains(&unread) {
+                    access.unread.push(unread);
+                }
+            }
+            (access.items, namespaces.items, federations.items, access.unread)
         }
         None => (
             meant::<AccessRequest>(&args, &cluster).await?,
             meant::<NamespaceRequest>(&args, &cluster).await?,
+            meant::<Federation>(&args, &cluster).await?,
             Vec::new(),
         ),
     };
     left_out(app, &unread);
-    let none = access.is_empty() && namespaces.is_empty() && unread.is_empty();
+    let none = access.is_empty() && namespaces.is_empty() && federations.is_empty() && unread.is_empty();
     if let (true, Some(user)) = (none, &args.user) {
         app.printer.say(&format!(
             "{user} holds nothing{}.",
@@ -97,6 +92,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     // All are ended before any is waited for, and one that fails keeps none of the others.
     let mut failed = end(&args, app, &cluster, &me, &access).await;
     failed = end(&args, app, &cluster, &me, &namespaces).await.or(failed);
+    failed = end(&args, app, &cluster, &me, &federations).await.or(failed);
     if args.verify {
         for request in &access {
             let status = ended(app, &cluster, request).await?;
@@ -106,12 +102,26 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             let status = ended(app, &cluster, request).await?;
             verify_namespaces(app, &cluster, request, &status).await?;
         }
+        for request in &federations {
+            let status = ended(app, &cluster, request).await?;
+            verify_namespaces(app, &cluster, request, &status).await?;
+        }
     }
     if !unread.is_empty() {
         // Nobody may take it for done.
         failed.get_or_insert(Error::internal("whose it is that cannot be read is not known"));
     }
     failed.map_or(Ok(exit::DONE), Err)
+}
+
+/// Who may revoke access alone need not see requests for namespaces.
+fn seen<R>(held: Result<Listing<R>, Error>) -> Result<Listing<R>, Error> {
+    match held {
+        Err(error) if matches!(error.code, exit::DENIED | exit::INTERNAL) => {
+            Ok(Listing { items: Vec::new(), unread: Vec::new() })
+        }
+        held => held,
+    }
 }
 
 /// Those that are named, of one kind.
@@ -156,11 +166,13 @@ async fn end<R: Asked>(
 
 /// Every live request of a user: by the grants where they may be read, as those are what counts, and by the requests.
 async fn held_by<R: Asked>(args: &Args, cluster: &Cluster, user: &str) -> Result<Listing<R>, Error> {
+    // What is in no namespace is in none of them.
     let scope = (!args.all_namespaces).then_some(cluster.namespace.as_str());
+    let listed = scope.filter(|_| R::KIND != Kind::Federation);
     let params = ListParams::default();
     let (grants, requests) = tokio::join!(
         cluster.list::<Grant>("list grants", None, &params),
-        cluster.list::<R>("list requests", scope, &params),
+        cluster.list::<R>("list requests", listed, &params),
     );
     let mut found = match (&grants, requests) {
         (_, Ok(list)) => list,
@@ -172,7 +184,7 @@ async fn held_by<R: Asked>(args: &Args, cluster: &Cluster, user: &str) -> Result
     found.unread.extend(grants.unread);
     for grant in grants.items {
         let spec = &grant.spec.request;
-        let here = scope.is_none_or(|ns| ns == spec.namespace);
+        let here = scope.is_none_or(|ns| ns == spec.namespace || spec.namespace.is_empty());
         let known = found.items.iter().any(|r| r.uid().as_deref() == Some(&spec.uid));
         if here && !known && grant.spec.holder.username == user && spec.kind == R::kind(&()) {
             let api = cluster.asked::<R>(Some(&spec.namespace));
@@ -191,7 +203,7 @@ async fn held_by<R: Asked>(args: &Args, cluster: &Cluster, user: &str) -> Result
 fn limit<R: Asked>() -> Duration {
     match R::KIND {
         Kind::Access => VERIFY,
-        Kind::Namespaces => DELETED,
+        Kind::Namespaces | Kind::Federation => DELETED,
     }
 }
 
@@ -258,7 +270,7 @@ async fn verify(
 async fn verify_namespaces(
     app: &App,
     cluster: &Cluster,
-    request: &NamespaceRequest,
+    request: &impl Asked,
     status: &RequestStatus,
 ) -> Result<(), Error> {
     let deadline = tokio::time::Instant::now() + VERIFY;

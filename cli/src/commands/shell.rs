@@ -40,6 +40,10 @@ impl Args {
 
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
+    if args.target.kind == Kind::Federation {
+        return Err(Error::usage("a partner's access is for the partner to use")
+            .hint(format!("oz kubeconfig export {} hands it over", args.target)));
+    }
     if args.target.kind == Kind::Namespaces {
         return Err(Error::usage("a lent namespace has no shell of its own")
             .hint(format!("oz kubeconfig update -n {} writes its context, for kubectl", cluster.namespace)));

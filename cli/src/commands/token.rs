@@ -1,12 +1,14 @@
 //! `oz token`: what kubectl runs, by the contexts that Oz writes, where an access outlives one token. It answers from the
 //! cache while it can; else it mints as its user, by the way that is recorded in its arguments.
 
+pub(super) mod renewing;
+
 use std::os::unix::process::parent_id;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use oz_shared::{AccessRequest, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Phase};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -42,21 +44,47 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME
-    #[arg(value_name = "NAME")]
-    target: Target,
+    #[command(flatten)]
+    of: Of,
     /// The request's uid: another one of the same name is not meant
     #[arg(long, value_name = "UID", default_value = "", hide_default_value = true)]
     uid: String,
 }
 
-pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
-    let about = args.target.to_string();
-    // It is read in the midst of kubectl's own words.
-    answer(args, app).await.map_err(|error| on_one_line(&about, error))
+/// For what.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Of {
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
+    #[arg(value_name = "NAME")]
+    target: Option<Target>,
+    /// An account that mints its own next token, as `oz kubeconfig import` takes in
+    #[arg(long = "self", value_name = "ACCOUNT")]
+    own: Option<String>,
 }
 
-async fn answer(args: Args, app: &App) -> Result<u8, Error> {
+/// A request, not its namesakes.
+struct Wanted {
+    target: Target,
+    uid: String,
+}
+
+pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
+    // It is read in the midst of kubectl's own words.
+    match (args.of.target, args.of.own) {
+        (Some(target), _) => {
+            let about = target.to_string();
+            let wanted = Wanted { target, uid: args.uid };
+            answer(wanted, app).await.map_err(|error| on_one_line(&about, error))
+        }
+        (None, Some(account)) => {
+            renewing::answer(&account, app).await.map_err(|error| on_one_line(&account, error))
+        }
+        (None, None) => Err(Error::usage("a request is named, or an account")),
+    }
+}
+
+async fn answer(args: Wanted, app: &App) -> Result<u8, Error> {
     let version = version(std::env::var(EXEC_INFO).ok().as_deref())?;
     let mut way = Way::find(&app.settings).await?;
     let namespace = way.namespace(&app.settings);
@@ -75,6 +103,7 @@ async fn answer(args: Args, app: &App) -> Result<u8, Error> {
     let fetched = match args.target.kind {
         Kind::Access => fetch::<AccessRequest>(&args, &cluster, &key, kept.as_ref()).await,
         Kind::Namespaces => fetch::<NamespaceRequest>(&args, &cluster, &key, kept.as_ref()).await,
+        Kind::Federation => fetch::<Federation>(&args, &cluster, &key, kept.as_ref()).await,
     };
     match fetched {
         Ok(kept) => {
@@ -161,7 +190,7 @@ impl From<Fault> for Failure {
 
 /// Asks the cluster: whether the access is there, and for a token unless the one that is kept is still its own.
 async fn fetch<R: Asked>(
-    args: &Args,
+    args: &Wanted,
     cluster: &Cluster,
     key: &str,
     kept: Option<&Kept>,
@@ -195,19 +224,22 @@ async fn fetch<R: Asked>(
         SessionError::Fault(fault) if !matches!(fault.code(), Some(403)) => Failure::from(fault),
         error => Failure::Final(not_the_holder(&request, error)),
     })?;
-    // By this machine's clock, against which both the cache and kubectl hold it; in whole seconds, as it is printed.
-    let skew = cluster.clock.skew().as_secs();
-    let here = |time: Timestamp| Timestamp::from_second(time.as_second() - skew).unwrap_or(time);
     Ok(Kept {
         key: key.to_owned(),
         request: request.mark(),
         account,
-        renew: here(token.renew(cluster.now())),
-        end: here(token.end()),
+        renew: here(cluster, token.renew(cluster.now())),
+        end: here(cluster, token.end()),
         secret: token.secret,
         asker,
         asked,
     })
+}
+
+/// By this machine's clock, against which both the cache and kubectl hold it; in whole seconds, as it is printed.
+fn here(cluster: &Cluster, time: Timestamp) -> Timestamp {
+    let skew = cluster.clock.skew().as_secs();
+    Timestamp::from_second(time.as_second() - skew).unwrap_or(time)
 }
 
 /// The version in which the caller asks; the first where nobody does.

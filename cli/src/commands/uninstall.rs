@@ -7,8 +7,9 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{DeleteParams, ListParams, PartialObjectMeta, Preconditions};
 use kube::{Api, ResourceExt as _};
+use oz_shared::grant::RequestRef;
 use oz_shared::names::{GRANT_LABEL, PART_OF_NAMESPACE, SYSTEM_NAMESPACE};
-use oz_shared::{AccessRequest, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -16,8 +17,10 @@ use super::install::refuse;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, ALL_BINDINGS, CLUSTER_BINDINGS, CONTROLLER_NAME, Choices, Right, name_of};
-use crate::kube::{Cluster, Fault};
+use crate::installation::{
+    self, ALL_BINDINGS, CLUSTER_BINDINGS, CONTROLLER_NAME, Choices, FEDERATION_BINDINGS, Right, name_of,
+};
+use crate::kube::{Asked, Cluster, Fault};
 use crate::output::{Listed, Table};
 
 /// How long a controller that runs may take to end every loan. After that the garbage collector does it.
@@ -77,7 +80,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     for name in ALL_BINDINGS {
         unbind(&cluster, name).await?;
     }
-    for name in CLUSTER_BINDINGS {
+    for name in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS) {
         let binding = installation::cluster_binding(name);
         installation::delete(&cluster, &binding).await?;
     }
@@ -217,18 +220,28 @@ async fn end_loans(app: &App, cluster: &Cluster, grants: &[Grant]) -> Result<(),
 async fn forget_namespaces(app: &App, cluster: &Cluster) -> Result<(), Error> {
     let grants = installation::live(cluster).await?;
     for of in grants.iter().filter(|g| g.spec.namespaces.is_some()).map(|g| &g.spec.request) {
-        let api = cluster.asked::<NamespaceRequest>(Some(&of.namespace));
-        let this = Preconditions { uid: Some(of.uid.clone()), resource_version: None };
-        let with = DeleteParams::default().preconditions(this);
-        match cluster.call("delete a request for namespaces", api.delete(&of.name, &with)).await {
-            Ok(_) => app
-                .printer
-                .say(&format!("Deleted request {}/{}: its namespaces stay.", of.namespace, of.name)),
+        let gone = if of.namespace.is_empty() {
+            forget::<Federation>(cluster, of).await
+        } else {
+            forget::<NamespaceRequest>(cluster, of).await
+        };
+        let place = if of.namespace.is_empty() { &of.kind } else { &of.namespace };
+        match gone {
+            Ok(()) => {
+                app.printer.say(&format!("Deleted request {place}/{}: its namespaces stay.", of.name));
+            }
             Err(fault) if matches!(fault.code(), Some(404 | 409)) => {}
             Err(fault) => return Err(fault.into()),
         }
     }
     Ok(())
+}
+
+async fn forget<R: Asked>(cluster: &Cluster, of: &RequestRef) -> Result<(), Fault> {
+    let api = cluster.asked::<R>(Some(&of.namespace));
+    let this = Preconditions { uid: Some(of.uid.clone()), resource_version: None };
+    let with = DeleteParams::default().preconditions(this);
+    cluster.call("delete a request for namespaces", api.delete(&of.name, &with)).await.map(drop)
 }
 
 /// What the controller did not take back, the garbage collector does once the grants are gone. Nothing new can come.
@@ -268,8 +281,9 @@ async fn parts(cluster: &Cluster) -> Result<Vec<String>, Fault> {
     // What stands in a lent namespace for good stays with it.
     let params = ListParams::default().labels(&format!("{GRANT_LABEL},{GRANT_LABEL}!={PART_OF_NAMESPACE}"));
     let client = &cluster.client;
-    let (pods, bindings, roles, accounts) = (
+    let (pods, everywhere, bindings, roles, accounts) = (
         Api::<PartialObjectMeta<Pod>>::all(client.clone()),
+        Api::<PartialObjectMeta<ClusterRoleBinding>>::all(client.clone()),
         Api::<PartialObjectMeta<RoleBinding>>::all(client.clone()),
         Api::<PartialObjectMeta<Role>>::all(client.clone()),
         Api::<PartialObjectMeta<ServiceAccount>>::all(client.clone()),
@@ -277,6 +291,9 @@ async fn parts(cluster: &Cluster) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
     for pod in cluster.call("list pods", pods.list_metadata(&params)).await? {
         found.push(format!("Pod {}/{}", pod.namespace().unwrap_or_default(), pod.name_any()));
+    }
+    for binding in cluster.call("list bindings", everywhere.list_metadata(&params)).await? {
+        found.push(format!("ClusterRoleBinding {}", binding.name_any()));
     }
     for binding in cluster.call("list bindings", bindings.list_metadata(&params)).await? {
         found.push(format!("RoleBinding {}/{}", binding.namespace().unwrap_or_default(), binding.name_any()));

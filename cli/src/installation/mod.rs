@@ -22,7 +22,9 @@ pub(crate) use manifests::{
     CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects,
     of_kind,
 };
-pub(crate) use namespaces::{CLUSTER_BINDINGS, cluster_binding, lent, making, owner_roles, says_the_same};
+pub(crate) use namespaces::{
+    CLUSTER_BINDINGS, FEDERATION_BINDINGS, bindable, bound, cluster_binding, lent, says_the_same,
+};
 pub(crate) use objects::{
     Right, apply, audiences, create, delete, find, gone, missing_rights, name_of, read, replace,
     server_version,

@@ -1,5 +1,5 @@
 //! Whether Oz may lend whole namespaces: two ClusterRoleBindings, one for what the controller does to make them and one for
-//! the roles by which they may be owned. Also which namespaces it has lent.
+//! the roles by which they may be owned; and two likewise for partners' clusters. Also which namespaces it has lent.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Api, ResourceExt as _};
 use oz_shared::names::{
-    CLASS_LABEL, GRANT_LABEL, NAMESPACES_CEILING_ROLE, NAMESPACES_ROLE, SYSTEM_NAMESPACE,
+    CLASS_LABEL, FEDERATIONS_CEILING_ROLE, FEDERATIONS_ROLE, GRANT_LABEL, NAMESPACES_CEILING_ROLE,
+    NAMESPACES_ROLE, SYSTEM_NAMESPACE,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,10 @@ use crate::kube::{Cluster, Fault};
 /// The bindings, each named like the ClusterRole that it binds.
 pub(crate) const CLUSTER_BINDINGS: [&str; 2] = [NAMESPACES_ROLE, NAMESPACES_CEILING_ROLE];
 
-/// One of them, as `oz enable --namespaces` makes it.
+/// Those by which partners' clusters are let in.
+pub(crate) const FEDERATION_BINDINGS: [&str; 2] = [FEDERATIONS_ROLE, FEDERATIONS_CEILING_ROLE];
+
+/// One of them, as `oz enable --namespaces` or `--federations` makes it.
 pub(crate) fn cluster_binding(role: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
@@ -33,28 +37,32 @@ pub(crate) fn says_the_same(found: &ClusterRoleBinding) -> bool {
     let role = &found.role_ref;
     role.kind == "ClusterRole"
         && role.name == found.name_any()
-        && CLUSTER_BINDINGS.contains(&role.name.as_str())
+        && (CLUSTER_BINDINGS.contains(&role.name.as_str())
+            || FEDERATION_BINDINGS.contains(&role.name.as_str()))
         && matches!(found.subjects.as_deref(), Some([one]) if controller_subject(one))
 }
 
-/// The two bindings as they are there, in the order of [`CLUSTER_BINDINGS`].
+/// Two of these bindings as they are there, in this order.
 ///
 /// # Errors
 /// They may not be read.
-pub(crate) async fn making(cluster: &Cluster) -> Result<[Option<ClusterRoleBinding>; 2], Fault> {
+pub(crate) async fn bound(
+    cluster: &Cluster,
+    names: [&str; 2],
+) -> Result<[Option<ClusterRoleBinding>; 2], Fault> {
     let api: Api<ClusterRoleBinding> = Api::all(cluster.client.clone());
     let read =
         async |name: &str| cluster.call(&format!("read ClusterRoleBinding {name}"), api.get_opt(name)).await;
-    Ok([read(CLUSTER_BINDINGS[0]).await?, read(CLUSTER_BINDINGS[1]).await?])
+    Ok([read(names[0]).await?, read(names[1]).await?])
 }
 
-/// The ClusterRoles by which namespaces may be owned; `any ClusterRole` where no names bound them.
+/// The ClusterRoles that a ceiling lets Oz bind; `any ClusterRole` where no names bound them.
 ///
 /// # Errors
 /// The ceiling may not be read.
-pub(crate) async fn owner_roles(cluster: &Cluster) -> Result<Vec<String>, Fault> {
+pub(crate) async fn bindable(cluster: &Cluster, ceiling: &str) -> Result<Vec<String>, Fault> {
     let api: Api<ClusterRole> = Api::all(cluster.client.clone());
-    let role = cluster.call("read the ceiling of namespaces", api.get_opt(NAMESPACES_CEILING_ROLE)).await?;
+    let role = cluster.call(&format!("read ClusterRole {ceiling}"), api.get_opt(ceiling)).await?;
     let has = |list: &[String], what: &str| list.iter().any(|one| one == what || one == "*");
     let rules = role.and_then(|role| role.rules).unwrap_or_default();
     let binds = rules.iter().filter(|rule| {
@@ -104,7 +112,7 @@ mod tests {
     fn what_enable_makes_is_ours_and_nothing_else_is() {
         let parsed = |value: Value| serde_json::from_value::<ClusterRoleBinding>(value).unwrap();
         let roles = crate::installation::of_kind("ClusterRole");
-        for role in CLUSTER_BINDINGS {
+        for role in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS) {
             assert!(says_the_same(&parsed(cluster_binding(role))));
             assert!(roles.iter().any(|r| r["metadata"]["name"] == role), "{role}");
         }

@@ -1,9 +1,10 @@
 //! The kinds of request as this program asks, reads and names them: what an AccessRequest and a NamespaceRequest have in
 //! common beyond the API.
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::{Api, Resource, ResourceExt as _};
-use oz_shared::{AccessRequest, AccessTemplate, NamespaceClass, NamespaceRequest, Phase, Policy, Request};
+use kube::{Api, Client, ResourceExt as _};
+use oz_shared::{
+    AccessRequest, AccessTemplate, Federation, NamespaceClass, NamespaceRequest, Phase, Policy, Request,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,15 +16,7 @@ use crate::target::{Kind, Target};
 
 /// A kind of request.
 pub(crate) trait Asked:
-    Request
-    + Resource<Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + Serialize
-    + DeserializeOwned
-    + Send
-    + Sync
-    + 'static
+    Request + Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     /// Under what it asks.
     type Policy: Policy + Clone + std::fmt::Debug + DeserializeOwned;
@@ -31,6 +24,9 @@ pub(crate) trait Asked:
     const KIND: Kind;
     /// What that is called.
     const UNDER: &'static str;
+
+    /// Those of a namespace, or of all; where the kind is the whole cluster's, all in any case.
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self>;
 
     /// The policies that may be asked for in a namespace.
     fn policies(cluster: &Cluster, namespace: &str) -> Api<Self::Policy>;
@@ -75,6 +71,13 @@ impl Asked for AccessRequest {
     const KIND: Kind = Kind::Access;
     const UNDER: &'static str = "template";
 
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self> {
+        match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
+
     fn policies(cluster: &Cluster, namespace: &str) -> Api<AccessTemplate> {
         cluster.templates(Some(namespace))
     }
@@ -101,6 +104,13 @@ impl Asked for NamespaceRequest {
     type Policy = NamespaceClass;
     const KIND: Kind = Kind::Namespaces;
     const UNDER: &'static str = "class";
+
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self> {
+        match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
 
     fn policies(cluster: &Cluster, _: &str) -> Api<NamespaceClass> {
         cluster.classes()
@@ -130,6 +140,39 @@ impl Asked for NamespaceRequest {
     }
 }
 
+impl Asked for Federation {
+    type Policy = NamespaceClass;
+    const KIND: Kind = Kind::Federation;
+    const UNDER: &'static str = "class";
+
+    fn api(client: Client, _: Option<&str>) -> Api<Self> {
+        Api::all(client)
+    }
+
+    fn policies(cluster: &Cluster, _: &str) -> Api<NamespaceClass> {
+        cluster.classes()
+    }
+
+    fn starts(_: &NamespaceClass) -> bool {
+        false
+    }
+
+    fn start_timeout(_: &NamespaceClass) -> Option<&str> {
+        None
+    }
+
+    fn again(&self) -> String {
+        let spec = &self.spec;
+        format!("oz federation-request NAME --class {} --organization '{}'", spec.class, spec.organization)
+    }
+
+    /// The first namespace; by the federation's name, which says whose it is on the other side.
+    fn contexts(&self) -> Vec<(String, String)> {
+        let made = self.status.iter().flat_map(|s| &s.namespaces).take(1);
+        made.map(|n| (format!("{PREFIX}{}", self.name_any()), n.name.clone())).collect()
+    }
+}
+
 /// Reads the request that is meant. A bare name that only a NamespaceRequest has is not guessed at.
 ///
 /// # Errors
@@ -153,18 +196,18 @@ pub(crate) async fn named<R: Asked>(cluster: &Cluster, target: &Target) -> Resul
 impl Cluster {
     /// The requests of one kind, of a namespace or of all.
     pub(crate) fn asked<R: Asked>(&self, namespace: Option<&str>) -> Api<R> {
-        match namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        }
+        R::api(self.client.clone(), namespace)
     }
 
-    /// A request of this namespace.
+    /// A request of this namespace, or of the cluster.
     ///
     /// # Errors
     /// It cannot be read.
     pub(crate) async fn find<R: Asked>(&self, name: &str) -> Result<R, Fault> {
-        let doing = format!("read request {name} in namespace {}", self.namespace);
+        let doing = match R::KIND {
+            Kind::Federation => format!("read federation {name}"),
+            _ => format!("read request {name} in namespace {}", self.namespace),
+        };
         self.call(&doing, self.asked::<R>(Some(&self.namespace)).get(name)).await
     }
 

@@ -22,7 +22,8 @@ pub(crate) use decide::{decide, release};
 pub(crate) use exec::{Conversation, Door, End, How, SessionError, open};
 pub(crate) use list::{Listing, Unread};
 pub(crate) use token::{
-    Token, account, context_name, entries, is_rbac_refusal, mint, own_name, plugin_in_pod,
+    Token, account, context_name, deadline, entries, is_rbac_refusal, mint, mint_for, own_name,
+    plugin_in_pod, program,
 };
 pub(crate) use wait::{Change, Ended, Follow, Goal, outcome, until};
 pub(crate) use way::{Way, token_in_kubeconfig};

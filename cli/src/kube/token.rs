@@ -11,7 +11,7 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
 use oz_shared::NamespaceRequest;
 use oz_shared::Request as _;
-use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::names::{PARTNER, SESSIONS_NAMESPACE};
 
 use super::asked::Asked;
 use super::client::{Cluster, Fault};
@@ -23,6 +23,8 @@ use crate::kubeconfig::{Credential, Entry, OurEntry, PREFIX};
 const SHORTEST: i64 = 600;
 /// The longest life that the policy lets a session's token have.
 const LONGEST: i64 = 43_200;
+/// The same of a partner's, which is to hold while nobody uses it.
+const LONGEST_PARTNER: i64 = 30 * 86_400;
 /// The policy counts what is left when the question arrives, and in whole seconds: asking for a little less is always
 /// within it. A token lives on for a minute past its end as it is.
 const MARGIN: i64 = 5;
@@ -73,15 +75,15 @@ impl Token {
     }
 }
 
-/// Seconds from now to the deadline in an account's name.
-fn deadline(account: &str) -> Option<Timestamp> {
+/// The deadline in an account's name.
+pub(crate) fn deadline(account: &str) -> Option<Timestamp> {
     let (_, seconds) = account.rsplit_once("-x")?;
     Timestamp::from_second(seconds.parse().ok()?).ok()
 }
 
-/// How long the token shall live.
-fn lifetime(left: i64) -> i64 {
-    left.clamp(SHORTEST, LONGEST)
+/// How long a token of this account shall live.
+pub(crate) fn lifetime(account: &str, left: i64) -> i64 {
+    left.clamp(SHORTEST, if account.starts_with(PARTNER) { LONGEST_PARTNER } else { LONGEST })
 }
 
 /// Does RBAC refuse, as it does until a fresh binding is known, rather than a policy?
@@ -132,7 +134,18 @@ pub(crate) async fn mint<R: Asked>(cluster: &Cluster, request: &R) -> Result<Tok
     let account = account(cluster, request).await?;
     let end = request.status().and_then(|s| s.expires_at.as_ref()).map(|t| t.0);
     let until = deadline(&account).or(end).unwrap_or_else(|| cluster.now());
-    let until = end.map_or(until, |end| end.min(until));
+    mint_for(cluster, &account, end.map_or(until, |end| end.min(until))).await
+}
+
+/// Mints a token for this account, which is good until then at most, by whatever right the caller has to.
+///
+/// # Errors
+/// The loan is over, or the API server refuses.
+pub(crate) async fn mint_for(
+    cluster: &Cluster,
+    account: &str,
+    until: Timestamp,
+) -> Result<Token, SessionError> {
     let api: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
     let started = tokio::time::Instant::now();
     let (mut margin, mut attempt) = (MARGIN, 0);
@@ -142,12 +155,12 @@ pub(crate) async fn mint<R: Asked>(cluster: &Cluster, request: &R) -> Result<Tok
             return Err(SessionError::Over);
         }
         let spec = TokenRequestSpec {
-            expiration_seconds: Some(lifetime(left - margin)),
+            expiration_seconds: Some(lifetime(account, left - margin)),
             ..TokenRequestSpec::default()
         };
         let question = TokenRequest { spec, ..TokenRequest::default() };
         let with = PostParams::default();
-        let answer = cluster.call("mint a token", api.create_token_request(&account, &with, &question)).await;
+        let answer = cluster.call("mint a token", api.create_token_request(account, &with, &question)).await;
         match answer {
             Ok(answer) => {
                 let Some(status) = answer.status else {
@@ -250,7 +263,7 @@ pub(crate) fn plugin_in_pod<R: Asked>(cluster: &Cluster, request: &R) -> Option<
 }
 
 /// The program that runs, or its bare name where that is gone, as during an upgrade: kubectl then looks for it.
-fn program() -> String {
+pub(crate) fn program() -> String {
     let path = std::env::current_exe().ok().filter(|path| path.is_file());
     path.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or_else(|| "oz".to_owned())
 }
@@ -279,7 +292,9 @@ mod tests {
     fn the_deadline_is_in_the_name() {
         assert_eq!(deadline("oz-p-7f-x1795348800").map(|t| t.as_second()), Some(1_795_348_800));
         assert_eq!(deadline("oz-p-7f"), None);
-        assert_eq!([lifetime(5), lifetime(1000), lifetime(99_999)], [600, 1000, 43_200]);
+        let lifetimes = |account: &str| [5, 1000, 99_999, 9_999_999].map(|left| lifetime(account, left));
+        assert_eq!(lifetimes("oz-p-7f-x1"), [600, 1000, 43_200, 43_200]);
+        assert_eq!(lifetimes("oz-f-7f-x1"), [600, 1000, 99_999, 2_592_000]);
     }
 
     fn token(expires: i64, until: i64) -> Token {

@@ -79,6 +79,8 @@ pub(crate) struct Foreign {
     pub(crate) token: String,
     /// When the token ends, if it says so itself.
     pub(crate) expires: Option<Timestamp>,
+    /// Whose it is, if it says so itself.
+    pub(crate) subject: Option<String>,
     /// How many other contexts there were.
     pub(crate) others: usize,
 }
@@ -161,6 +163,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Foreign, Refusal> {
         certificate_authority_data: authority,
         namespace,
         expires: end_of(&token),
+        subject: subject_of(&token),
         token,
         others: contexts.len().saturating_sub(1),
     })
@@ -261,10 +264,18 @@ fn is_certificates(text: &str) -> bool {
 
 /// When a JSON web token ends by its own words, which nobody has checked here.
 fn end_of(token: &str) -> Option<Timestamp> {
+    Timestamp::from_second(claims(token)?.get("exp")?.as_i64()?).ok()
+}
+
+/// Whose it is, likewise.
+fn subject_of(token: &str) -> Option<String> {
+    claims(token)?.get("sub")?.as_str().map(str::to_owned)
+}
+
+fn claims(token: &str) -> Option<serde_json::Value> {
     let payload = token.split('.').nth(1)?;
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    Timestamp::from_second(claims.get("exp")?.as_i64()?).ok()
+    serde_json::from_slice(&payload).ok()
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use oz_shared::grant::GrantSpec;
 use oz_shared::namespace_class::Prefix;
 use oz_shared::request::{Decision, Verdict};
 use oz_shared::template::{AccessTemplateSpec, ReasonPolicy, WorkloadRef};
-use oz_shared::{AccessRequest, AccessTemplate, Grant, NamespaceClass, NamespaceRequest, Phase, conditions};
+use oz_shared::{
+    AccessRequest, AccessTemplate, Federation, Grant, NamespaceClass, NamespaceRequest, Phase, conditions,
+};
 
 use crate::duration::human;
 use crate::kube::Asked;
@@ -108,6 +110,9 @@ fn lent(grant: &Grant) -> String {
 fn held(grant: &GrantSpec) -> String {
     match (&grant.copy, &grant.role, &grant.namespaces) {
         (Some(copy), ..) => workload(&copy.shell.workload),
+        (_, Some(everywhere), Some(namespaces)) => {
+            format!("ClusterRole/{}, everywhere ClusterRole/{}", namespaces.role, everywhere.name)
+        }
         (_, Some(role), _) => format!("{}/{}", role.kind.as_str(), role.name),
         (.., Some(namespaces)) => format!("ClusterRole/{}", namespaces.role),
         _ => grant.pods.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(","),
@@ -177,6 +182,44 @@ impl Listed for NamespaceRequest {
     }
 }
 
+impl Listed for Federation {
+    fn headers(wide: bool) -> Vec<&'static str> {
+        let mut headers =
+            vec!["NAME", "ORGANIZATION", "CLUSTER", "CLASS", "NAMESPACE", "PHASE", "ENDS", "AGE", "REASON"];
+        if wide {
+            headers.extend(["REQUESTER", "FURTHER", "CLUSTER-ROLE", "DURATION", "DECISIONS", "GRANT"]);
+        }
+        headers
+    }
+
+    fn cells(&self, wide: bool, now: Timestamp) -> Vec<String> {
+        let (spec, status) = (&self.spec, self.status.clone().unwrap_or_default());
+        let made = status.namespaces.first().map_or(&spec.namespace, |n| &n.name);
+        let mut cells = vec![
+            self.name_any(),
+            spec.organization.clone(),
+            spec.cluster.clone(),
+            spec.class.clone(),
+            made.clone(),
+            self.phase().as_str().to_owned(),
+            ends(self, now),
+            age(self.metadata.creation_timestamp.as_ref().map(|t| t.0), now),
+            spec.reason.clone(),
+        ];
+        if wide {
+            cells.extend([
+                spec.requester.username.clone(),
+                spec.further.to_string(),
+                spec.cluster_role.clone(),
+                spec.duration.clone(),
+                decided(&spec.decisions),
+                status.grant,
+            ]);
+        }
+        cells
+    }
+}
+
 impl Listed for NamespaceClass {
     fn headers(wide: bool) -> Vec<&'static str> {
         let mut headers = vec!["NAME", "NAMES", "ROLE", "DEFAULT", "MAX", "APPROVALS", "REASON"];
@@ -193,6 +236,7 @@ impl Listed for NamespaceClass {
         let prefix = match spec.names.prefix {
             Prefix::None => "",
             Prefix::Requester => "REQUESTER- ",
+            Prefix::Partner => "PARTNER- ",
         };
         let mut cells = vec![
             self.name_any(),

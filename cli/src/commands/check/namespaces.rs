@@ -8,7 +8,7 @@ use crate::kube::Cluster;
 const CHECK: &str = "lending";
 
 pub(super) async fn lending(cluster: &Cluster) -> Vec<Check> {
-    let bindings = match installation::making(cluster).await {
+    let bindings = match installation::bound(cluster, CLUSTER_BINDINGS).await {
         Ok(bindings) => bindings,
         Err(fault) => return vec![Check::unseen(CHECK, &fault)],
     };
@@ -16,7 +16,7 @@ pub(super) async fn lending(cluster: &Cluster) -> Vec<Check> {
         bindings.iter().map(|b| b.as_ref().is_some_and(installation::says_the_same)).collect();
     let mut checks = Vec::new();
     if there.iter().all(|there| *there) {
-        checks.push(match installation::owner_roles(cluster).await {
+        checks.push(match installation::bindable(cluster, NAMESPACES_CEILING_ROLE).await {
             Ok(roles) if roles.is_empty() => {
                 Check::new(CHECK, Outcome::Warning, "Oz may lend namespaces, but nobody may own one").remedy(
                     "a ClusterRole with the label ozaccess.io/ceiling-namespaces=true and the verb bind",

@@ -4,30 +4,32 @@ use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::ResourceExt as _;
-use oz_shared::{Grant, NamespaceRequest};
+use oz_shared::names::{FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
+use oz_shared::{Federation, Grant, NamespaceRequest};
 use tokio::time::Instant;
 
 use super::Args;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, CLUSTER_BINDINGS};
+use crate::installation::{self, CLUSTER_BINDINGS, FEDERATION_BINDINGS};
 use crate::kube::{Cluster, Fault};
 use crate::output::clean;
+use crate::target::Kind;
 
 /// How long namespaces may take to be deleted with all that is in them.
 const ENDS: Duration = Duration::from_secs(180);
 
 /// Are both bindings there?
 pub(super) async fn made(cluster: &Cluster) -> Result<bool, Fault> {
-    let found = installation::making(cluster).await?;
+    let found = installation::bound(cluster, CLUSTER_BINDINGS).await?;
     Ok(found.iter().all(|one| one.as_ref().is_some_and(installation::says_the_same)))
 }
 
 /// Both bindings, as far as they are there and ours.
-async fn ours(cluster: &Cluster) -> Result<Vec<ClusterRoleBinding>, Error> {
+async fn ours(cluster: &Cluster, names: [&str; 2]) -> Result<Vec<ClusterRoleBinding>, Error> {
     let mut ours = Vec::new();
-    for binding in installation::making(cluster).await?.into_iter().flatten() {
+    for binding in installation::bound(cluster, names).await?.into_iter().flatten() {
         if !installation::says_the_same(&binding) {
             return Err(other(&binding));
         }
@@ -49,24 +51,17 @@ fn other(binding: &ClusterRoleBinding) -> Error {
             if subjects.is_empty() { "nobody".to_owned() } else { subjects.join(", ") },
         ),
     )
-    .hint(format!("kubectl delete clusterrolebinding {name}, if it is not needed; then oz enable --namespaces"))
+    .hint(format!("kubectl delete clusterrolebinding {name}, if it is not needed; then the same again"))
 }
 
 pub(super) async fn enable(app: &App, cluster: &Cluster) -> Result<(), Error> {
     let roles = super::roles(cluster, &CLUSTER_BINDINGS).await?;
-    // Both are looked at before any is made.
-    let there = ours(cluster).await?;
-    let missing = CLUSTER_BINDINGS.iter().filter(|name| !there.iter().any(|b| b.name_any() == **name));
-    let missing: Vec<_> = missing.collect();
-    for name in &missing {
-        installation::create(cluster, &installation::cluster_binding(name)).await?;
-    }
-    app.printer.say(match missing.is_empty() {
-        true => "Oz may make namespaces, and delete those that it made, already.",
-        false => "Oz may now make namespaces, and delete those that it made.",
+    app.printer.say(match bind(cluster, CLUSTER_BINDINGS).await? {
+        false => "Oz may make namespaces, and delete those that it made, already.",
+        true => "Oz may now make namespaces, and delete those that it made.",
     });
     if !roles.is_empty() {
-        let owners = installation::owner_roles(cluster).await?;
+        let owners = installation::bindable(cluster, NAMESPACES_CEILING_ROLE).await?;
         app.printer.say(&format!("They may be owned by ClusterRole {}.", owners.join(", ")));
         app.printer
             .say("  others: a ClusterRole with the label ozaccess.io/ceiling-namespaces=true and the verb bind on them");
@@ -80,38 +75,101 @@ pub(super) async fn enable(app: &App, cluster: &Cluster) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes those of both bindings that are missing; was there any?
+async fn bind(cluster: &Cluster, names: [&str; 2]) -> Result<bool, Error> {
+    // Both are looked at before any is made.
+    let there = ours(cluster, names).await?;
+    let missing = names.iter().filter(|name| !there.iter().any(|b| b.name_any() == **name));
+    let missing: Vec<_> = missing.collect();
+    for name in &missing {
+        installation::create(cluster, &installation::cluster_binding(name)).await?;
+    }
+    Ok(!missing.is_empty())
+}
+
+/// `oz enable --federations`: may partners' clusters be let in?
+pub(super) async fn enable_federations(app: &App, cluster: &Cluster) -> Result<(), Error> {
+    let roles = super::roles(cluster, &FEDERATION_BINDINGS).await?;
+    app.printer.say(match bind(cluster, FEDERATION_BINDINGS).await? {
+        false => "Oz may let partners' clusters in already.",
+        true => "Oz may now let partners' clusters in.",
+    });
+    if !made(cluster).await? {
+        app.printer.warn("it may make no namespaces for them yet: oz enable --namespaces");
+    }
+    if !roles.is_empty() {
+        let read = installation::bindable(cluster, FEDERATIONS_CEILING_ROLE).await?;
+        let by = if read.is_empty() {
+            "nothing yet".to_owned()
+        } else {
+            format!("ClusterRole {}", read.join(", "))
+        };
+        app.printer.say(&format!("In the whole cluster they may read by {by}."));
+        app.printer.say(
+            "  others: a ClusterRole with the label ozaccess.io/ceiling-federations=true and the verbs bind and lend-everywhere on them",
+        );
+    }
+    app.printer.say(
+        "Nobody may ask for any yet. For a start: write a NamespaceClass with `federation`, and\n  \
+         kubectl create clusterrolebinding oz-federation-requesters --clusterrole oz-federation-requester --group GROUP\n  \
+         kubectl create clusterrolebinding oz-federation-approvers --clusterrole oz-federation-approver --group GROUP",
+    );
+    Ok(())
+}
+
+pub(super) async fn disable_federations(args: &Args, app: &App, cluster: &Cluster) -> Result<(), Error> {
+    let ours = ours(cluster, FEDERATION_BINDINGS).await?;
+    if ours.is_empty() {
+        app.printer.say("Oz may let no partners' clusters in anyway.");
+        return Ok(());
+    }
+    let is_partners =
+        |grant: &Grant| !grant.spec.parent.is_empty() || grant.spec.request.kind == "Federation";
+    // Without these rights the controller can no longer take back what a partner reads by: that comes first.
+    end(args, app, cluster, is_partners, "--federations", async || {
+        installation::end_all::<Federation>(cluster, None, "partners are no longer let in")
+            .await
+            .map(|failed| failed.into_iter().map(|(request, fault)| (request.name_any(), fault)).collect())
+    })
+    .await?;
+    unbind(cluster, ours).await?;
+    app.printer
+        .say("Oz may no longer let partners' clusters in. Classes and the record of federations stay.");
+    Ok(())
+}
+
+async fn unbind(cluster: &Cluster, bindings: Vec<ClusterRoleBinding>) -> Result<(), Error> {
+    for binding in bindings {
+        installation::delete(cluster, &installation::cluster_binding(&binding.name_any())).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn disable(args: &Args, app: &App, cluster: &Cluster) -> Result<(), Error> {
-    let ours = ours(cluster).await?;
+    let ours = ours(cluster, CLUSTER_BINDINGS).await?;
     if ours.is_empty() {
         app.printer.say("Oz may lend no whole namespaces anyway.");
         return Ok(());
     }
     // Without these rights the controller can no longer delete what it made: that comes first.
-    let grants = installation::live(cluster).await.map_err(|fault| {
-        Error::from(fault).hint("whether namespaces are lent cannot be seen; ClusterRole oz-auditor shows it")
-    })?;
-    let lent: Vec<Grant> = grants.into_iter().filter(|g| g.spec.namespaces.is_some()).collect();
-    if !lent.is_empty() {
-        app.printer.say("Lent now, and to be deleted with all that is in them:");
-        for grant in &lent {
-            let names = names(grant).join(", ");
-            app.printer
-                .say(&format!("  {names} ({}, {})", grant.spec.holder.username, grant.spec.request.name));
-        }
-        if !args.yes {
-            if !app.ui.interactive() {
-                return Err(Error::usage(format!("{} loans of namespaces must end first", lent.len()))
-                    .hint("oz enable --namespaces --disable -y deletes them; or oz revoke each"));
-            }
-            if !app.ui.confirm("Delete them and disable it?")? {
-                return Err(Error::new(exit::REJECTED, "nothing was changed"));
-            }
-        }
-        end(app, cluster).await?;
-    }
-    for binding in ours {
-        installation::delete(cluster, &installation::cluster_binding(&binding.name_any())).await?;
-    }
+    end(
+        args,
+        app,
+        cluster,
+        |grant| grant.spec.namespaces.is_some(),
+        "--namespaces",
+        async || {
+            let why = "namespaces are no longer lent";
+            let mut failed: Vec<(String, Fault)> = Vec::new();
+            let requests = installation::end_all::<NamespaceRequest>(cluster, None, why).await?;
+            failed.extend(requests.into_iter().map(|(request, fault)| (request.name_any(), fault)));
+            let federations = installation::end_all::<Federation>(cluster, None, why).await?;
+            failed.extend(federations.into_iter().map(|(request, fault)| (request.name_any(), fault)));
+            Ok(failed)
+        },
+    )
+    .await?;
+    unbind(cluster, ours).await?;
     app.printer.say("Oz may no longer lend whole namespaces. Classes and the record of requests stay.");
     Ok(())
 }
@@ -123,23 +181,53 @@ fn names(grant: &Grant) -> Vec<String> {
     if made.is_empty() { wanted() } else { made }
 }
 
-async fn end(app: &App, cluster: &Cluster) -> Result<(), Error> {
-    let ended = installation::end_all::<NamespaceRequest>(cluster, None, "namespaces are no longer lent");
-    for (request, fault) in ended.await? {
-        app.printer.warn(&format!("{} was not released: {}", request.name_any(), Error::from(fault).message));
+/// Ends what is lent of it, after asking, and waits until that is gone. `release` ends the requests, and tells of those that
+/// it could not end.
+async fn end(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    meant: impl Fn(&Grant) -> bool + Copy,
+    flag: &str,
+    release: impl AsyncFnOnce() -> Result<Vec<(String, Fault)>, Fault>,
+) -> Result<(), Error> {
+    let grants = installation::live(cluster).await.map_err(|fault| {
+        Error::from(fault).hint("whether namespaces are lent cannot be seen; ClusterRole oz-auditor shows it")
+    })?;
+    let lent: Vec<Grant> = grants.into_iter().filter(meant).collect();
+    if lent.is_empty() {
+        return Ok(());
     }
-    let of_namespaces = |grant: &Grant| grant.spec.namespaces.is_some();
-    let left = installation::wait_until_gone(cluster, of_namespaces, Instant::now() + ENDS).await?;
+    app.printer.say("Lent now, and to be deleted with all that is in them:");
+    for grant in &lent {
+        let names = names(grant).join(", ");
+        app.printer.say(&format!("  {names} ({}, {})", grant.spec.holder.username, grant.spec.request.name));
+    }
+    if !args.yes {
+        if !app.ui.interactive() {
+            return Err(Error::usage(format!("{} loans of namespaces must end first", lent.len()))
+                .hint(format!("oz enable {flag} --disable -y deletes them; or oz revoke each")));
+        }
+        if !app.ui.confirm("Delete them and disable it?")? {
+            return Err(Error::new(exit::REJECTED, "nothing was changed"));
+        }
+    }
+    for (name, fault) in release().await? {
+        app.printer.warn(&format!("{name} was not released: {}", Error::from(fault).message));
+    }
+    let left = installation::wait_until_gone(cluster, meant, Instant::now() + ENDS).await?;
     match left.first() {
         None => Ok(()),
-        Some(grant) => Err(Error::new(
-            exit::NOT_READY,
-            format!("{} are not deleted yet: Oz keeps the right to do it", names(grant).join(", ")),
-        )
-        .hint("oz check shows whether the controller runs")
-        .hint(format!(
-            "oz describe nsreq/{} -n {} tells what holds them",
-            grant.spec.request.name, grant.spec.request.namespace
-        ))),
+        Some(grant) => {
+            let request = &grant.spec.request;
+            let kind = request.kind.parse::<Kind>();
+            let target = kind.map_or_else(|_| request.name.clone(), |kind| kind.target(&request.name));
+            Err(Error::new(
+                exit::NOT_READY,
+                format!("{} are not deleted yet: Oz keeps the right to do it", names(grant).join(", ")),
+            )
+            .hint("oz check shows whether the controller runs")
+            .hint(format!("oz describe {target} -n {} tells what holds them", request.namespace)))
+        }
     }
 }

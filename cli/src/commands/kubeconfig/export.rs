@@ -1,6 +1,6 @@
 //! `oz kubeconfig export`
 
-use oz_shared::{AccessRequest, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, Federation, NamespaceRequest, Phase};
 
 use crate::app::App;
 use crate::duration::human;
@@ -19,7 +19,7 @@ Examples:
   (umask 077; oz kubeconfig export access-request-api-exec-7k2pd > lent.yaml)
   oz kubeconfig export access-request-api-exec-7k2pd --server https://api.example.com:6443 > lent.yaml")]
 pub(super) struct Args {
-    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
     #[arg(value_name = "NAME")]
     target: Target,
     /// The server's address for whoever gets it, instead of your own context's
@@ -36,6 +36,7 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.target.kind {
         Kind::Access => export::<AccessRequest>(args, app, &cluster).await,
         Kind::Namespaces => export::<NamespaceRequest>(args, app, &cluster).await,
+        Kind::Federation => export::<Federation>(args, app, &cluster).await,
     }
 }
 
@@ -79,7 +80,12 @@ async fn export<R: Asked>(args: Args, app: &App, cluster: &Cluster) -> Result<u8
     app.printer.say("  keep it to yourself:  chmod 600 FILE");
     let at = format!("{target} -n {}{}", cluster.namespace, app.settings.repeat());
     app.printer.say(&format!("  take it back:         oz release {at}"));
-    if !token.lasts() {
+    if R::KIND == Kind::Federation {
+        app.printer.say(&format!(
+            "  over there:           oz kubeconfig import FILE, and it renews itself until {}",
+            stamp(token.until)
+        ));
+    } else if !token.lasts() {
         app.printer.warn(&format!(
             "the access goes on until {}, no token does: export it again before this one ends",
             stamp(token.until)

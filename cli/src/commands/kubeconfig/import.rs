@@ -12,12 +12,14 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Api;
 use kube::api::PostParams;
 use kube::config::Kubeconfig;
+use oz_shared::names::partner_account;
 use oz_shared::role::in_words;
 
 use crate::app::App;
+use crate::commands::token::renewing;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Cluster, Fault, Way};
+use crate::kube::{Cluster, Fault, Way, deadline, mint_for, program};
 use crate::kubeconfig::{Credential, Entry, FOREIGN_LIMIT, Foreign, PREFIX, Refusal, read_foreign};
 use crate::output::{clean, stamp};
 
@@ -71,15 +73,29 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     if lines.len() > LINES {
         app.printer.say(&format!("  and {} more", lines.len() - LINES));
     }
+    let partner =
+        foreign.subject.as_deref().and_then(partner_account).filter(|name| deadline(name).is_some());
     match foreign.expires {
+        _ if partner.is_some() => {}
         Some(end) => app.printer.say(&format!("It ends at {}.", stamp(end))),
         None => app.printer.warn("the token does not say when it ends: it stays until you delete it"),
     }
+    if let Some(account) = partner {
+        renews(&cluster, account, app).await?;
+        entry.expires_at = deadline(account).unwrap_or(entry.expires_at);
+    }
+    let home = std::path::absolute(store.home()).unwrap_or_else(|_| store.home().to_owned());
+    let home = home.display().to_string();
     let wanted = entry.name.clone();
     let now = Timestamp::now();
     let (name, written) = store.change(|draft| {
         draft.prune(now, |_| true);
         entry.name = draft.free(&wanted);
+        if let Some(account) = partner {
+            let flags = [format!("--kubeconfig={home}"), format!("--context={}", entry.name)];
+            let args = ["token".to_owned(), format!("--self={account}")].into_iter().chain(flags).collect();
+            entry.credential = Credential::Exec { command: program(), args, env: Vec::new() };
+        }
         draft.put(&entry)?;
         Ok(entry.name.clone())
     })?;
@@ -89,6 +105,23 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     app.printer.say(&format!("  use it:  kubectl --context {name} …"));
     app.printer.data(&name)?;
     Ok(exit::DONE)
+}
+
+/// Has the account mint its own next token, and keeps that on this machine: from then on the file that was handed over can be
+/// deleted.
+async fn renews(cluster: &Cluster, account: &str, app: &App) -> Result<(), Error> {
+    let until = deadline(account).unwrap_or_else(|| cluster.now());
+    let token = mint_for(cluster, account, until).await?;
+    let key = renewing::key(&cluster.server(), account);
+    let kept = renewing::keeps(cluster, &key, account, &token);
+    let written = renewing::folder()?.store(&kept);
+    written.map_err(|error| Error::internal(format!("the credential could not be kept: {error}")))?;
+    app.printer.say(&format!("It renews itself by being used, until {}.", stamp(until)));
+    if !token.lasts() {
+        app.printer.say(&format!("  unused, it ends at {}", stamp(token.expires)));
+    }
+    app.printer.say("  the file that you were given is not needed any more: delete it");
+    Ok(())
 }
 
 /// The file's beginning, up to a little more than is taken in.
@@ -236,6 +269,7 @@ mod tests {
             namespace: None,
             token: "opaque".to_owned(),
             expires: None,
+            subject: None,
             others: 0,
         };
         let entry = entry(&foreign).unwrap();

@@ -121,6 +121,7 @@ fn following<K: Kind>(request: &K, grant: &Grant, now: Timestamp) -> RequestStat
     status.granted.clone_from(&spec.granted);
     status.grant = grant.name_any();
     status.account.clone_from(&spec.account);
+    status.rotations = grant.status.as_ref().map(|s| s.rotations).unwrap_or_default();
     if let Some(pod) = spec.pods.first() {
         status.pod.clone_from(&pod.name);
         status.container.clone_from(&pod.container);
