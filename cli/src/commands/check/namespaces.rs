@@ -1,5 +1,7 @@
 //! May Oz lend whole namespaces, owned by which roles; and which does nobody hold any more?
 
+use oz_shared::names::NAMESPACES_CEILING_ROLE;
+
 use super::finding::{Check, Outcome};
 use crate::installation::{self, CLUSTER_BINDINGS};
 use crate::kube::Cluster;

@@ -265,6 +265,119 @@ fn namespaces_end_it_for_each_reason() {
     assert_eq!((plan.remove, plan.make.len(), plan.order), (vec![space("a")], 0, None));
 }
 
+/// The grant of a federation with its first namespace, ready, and what it is made of.
+fn federation() -> (Grant, Vec<Found>) {
+    let mut lent = spaces();
+    lent.spec.request.kind = "Federation".into();
+    lent.spec.request.namespace.clear();
+    lent.spec.account = "oz-f-u1-x1767270600".into();
+    lent.spec.role =
+        serde_json::from_value(json!({"kind": "ClusterRole", "name": "seeing", "uid": "c-1"})).unwrap();
+    let terms = lent.spec.namespaces.as_mut().unwrap();
+    (terms.names, terms.further) = (vec!["a".into()], 2);
+    let seen = lending(vec![Lent::There(space("a"))], vec![]);
+    let first = plan(&lent, &seen, at(0));
+    lent.status = first.status;
+    let parts = first.make.iter().map(|c| Found::made(c, &lent)).collect();
+    (lent, parts)
+}
+
+#[test]
+fn a_partner_is_bound_where_it_acts_and_everywhere_to_read() {
+    let (lent, _) = federation();
+    let bindings: Vec<_> = children::of(&lent, &["a"])
+        .into_iter()
+        .filter(|c| c.kind.is_binding())
+        .map(|c| {
+            (
+                c.namespace,
+                c.name,
+                c.body["roleRef"]["name"].clone(),
+                c.body["subjects"].as_array().unwrap().len(),
+            )
+        })
+        .collect();
+    let account = &lent.spec.account;
+    let binding = |namespace: &str, name: &str, role: &str, subjects| {
+        (namespace.to_owned(), name.to_owned(), json!(role), subjects)
+    };
+    assert_eq!(
+        bindings,
+        [
+            // Its holder, and itself.
+            binding("oz-sessions", account, account, 2),
+            binding("", account, "seeing", 1),
+            binding("a", "oz-u1", "edit", 2),
+            binding("a", account, "oz-partner", 1),
+        ]
+    );
+    let everywhere =
+        children::of(&lent, &["a"]).into_iter().find(|c| c.kind == Kind::ClusterRoleBinding).unwrap();
+    assert_eq!(everywhere.body["metadata"].get("namespace"), None);
+    let mut alone = lent;
+    alone.spec.namespaces.as_mut().unwrap().further = 0;
+    assert!(children::of(&alone, &["a"]).iter().all(|c| c.body["roleRef"]["name"] != "oz-partner"));
+}
+
+#[test]
+fn an_account_is_made_anew_step_by_step() {
+    let (mut lent, parts) = federation();
+    let seen = |wanted, parts: &[Found]| Observed {
+        request: RequestFacts::Standing(wanted),
+        ..lending(vec![Lent::There(space("a"))], parts.to_vec())
+    };
+    let account = |parts: &mut Vec<Found>| parts.iter().position(|c| c.kind == Kind::ServiceAccount).unwrap();
+    let idle = Plan { wake: Some(at(600)), ..Plan::default() };
+    assert_eq!(plan(&lent, &seen(0, &parts), at(1)), idle);
+    // The old one goes, and nothing else.
+    let mut parts = parts;
+    let n = account(&mut parts);
+    let first = plan(&lent, &seen(2, &parts), at(1));
+    assert_eq!((first.revoke.as_slice(), first.renew.is_some(), ended(&first)), (&parts[n..=n], false, None));
+    parts[n].terminating = true;
+    let waits = plan(&lent, &seen(2, &parts), at(1));
+    assert_eq!((waits.revoke.len(), waits.renew.is_some(), ended(&waits)), (0, false, None));
+    let gone = parts.remove(n);
+    let then = plan(&lent, &seen(2, &parts), at(1));
+    let made = then.renew.unwrap();
+    assert_eq!(
+        (made.name.as_str(), made.body["metadata"]["labels"]["ozaccess.io/rotation"].as_str()),
+        (lent.spec.account.as_str(), Some("2"))
+    );
+    assert_eq!(then.status, None);
+    // Another part that is missing meanwhile still ends it.
+    let fewer: Vec<Found> = parts.iter().filter(|c| c.kind != Kind::ClusterRoleBinding).cloned().collect();
+    let lost = plan(&lent, &seen(2, &fewer), at(1));
+    assert!(lost.renew.is_none() && !lost.revoke.is_empty(), "{lost:?}");
+    // One that was made for an earlier turn goes again; that of this turn is it.
+    parts.push(Found { rotation: 1, terminating: false, ..gone });
+    assert_eq!(plan(&lent, &seen(2, &parts), at(1)).revoke.len(), 1);
+    parts.last_mut().unwrap().rotation = 2;
+    let done = plan(&lent, &seen(2, &parts), at(1));
+    assert_eq!((done.revoke.len(), done.status.as_ref().unwrap().rotations), (0, 2));
+    lent.status = done.status;
+    assert_eq!(plan(&lent, &seen(2, &parts), at(1)), idle);
+    // What an older answer says is done already.
+    assert_eq!(plan(&lent, &seen(1, &parts), at(1)), idle);
+    // After that a missing account is what it ever was.
+    parts.pop();
+    let end = plan(&lent, &seen(2, &parts), at(1));
+    assert!(end.renew.is_none() && !end.revoke.is_empty(), "{end:?}");
+    // Whoever has no account has none to be made anew.
+    let by_name = grant("Leave");
+    assert!(plan(&ready(by_name), &seen(3, &[]), at(601)).renew.is_none());
+}
+
+#[test]
+fn what_stands_by_a_federation_ends_with_it() {
+    let (lent, parts) = made();
+    let seen = Observed { parent_ended: true, ..lending(both(), parts) };
+    let first = plan(&lent, &seen, at(1));
+    assert!(!first.revoke.is_empty() && first.remove.len() == 2);
+    let gone = Observed { namespaces: vec![Lent::Gone, Lent::Gone], children: vec![], ..seen };
+    assert_eq!(ended(&plan(&lent, &gone, at(2))).unwrap().0, "FederationEnded");
+}
+
 fn worlds() -> impl Strategy<Value = (Grant, Observed, Timestamp)> {
     let request = prop_oneof![
         6 => Just(RequestFacts::Standing(0)),
