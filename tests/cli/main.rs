@@ -20,6 +20,8 @@ mod controller;
 mod diagnosis;
 #[path = "../cluster/lending.rs"]
 mod lending;
+#[path = "../cluster/partners.rs"]
+mod partners;
 #[path = "../cluster/spaces.rs"]
 mod spaces;
 #[path = "../cluster/world.rs"]
@@ -39,6 +41,7 @@ mod completed;
 mod copies;
 mod debugging;
 mod deciding;
+mod federations;
 mod filled;
 mod full_screen;
 mod handed;

@@ -40,6 +40,12 @@ pub(crate) async fn staged(subject: &str, body: impl AsyncFnOnce(&World)) {
     .await;
 }
 
+/// Runs a test that makes its own classes.
+pub(crate) async fn spaced_by(subject: &str, body: impl AsyncFnOnce(&World)) {
+    CONTROLLER.get_or_try_init(controller).await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
+    scenario(&format!("cli-{subject}"), body).await;
+}
+
 /// Runs a test with a class of namespaces, for which a pipeline and alice may ask. `spec` goes over it.
 pub(crate) async fn spaced(subject: &str, spec: Value, body: impl AsyncFnOnce(&World, &Spaces<'_>)) {
     CONTROLLER.get_or_try_init(controller).await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
