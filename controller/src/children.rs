@@ -124,7 +124,7 @@ pub(crate) fn of(grant: &Grant, lent: &[&str]) -> Vec<Child> {
     let spec = &grant.spec;
     let owners = spec.namespaces.iter().flat_map(|terms| lent.iter().map(|name| owners(grant, terms, name)));
     let asks = spec.namespaces.iter().filter(|terms| terms.further > 0);
-    let asks = asks.flat_map(|_| lent.iter().map(|name| asks(grant, name)));
+    let asks = asks.flat_map(|_| lent.iter().map(|name| invitation(grant, name)));
     let role = spec.role.iter().map(|role| {
         let subject = if spec.account.is_empty() { holder(grant) } else { session(grant) };
         let role_ref = json!({"apiGroup": RBAC, "kind": role.kind, "name": role.name});
@@ -153,7 +153,7 @@ fn owners(grant: &Grant, terms: &NamespaceTerms, namespace: &str) -> Child {
 }
 
 /// The binding by which a partner asks for further namespaces, in its first one.
-fn asks(grant: &Grant, namespace: &str) -> Child {
+fn invitation(grant: &Grant, namespace: &str) -> Child {
     let name = grant.spec.account.clone();
     let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": PARTNER_ROLE});
     let fields = json!({"subjects": session(grant), "roleRef": role_ref});
