@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::kube::{Asked, Cluster, Way, outcome};
 use crate::settings::{GlobalArgs, Settings};
+use crate::target::Kind;
 
 /// Set by the scripts that `oz completion` prints; then this program completes instead of running.
 const HOOK: &str = "OZ_COMPLETE";
@@ -126,12 +127,14 @@ enum Names {
     Templates,
     Pods,
     Images,
-    /// Both kinds, as targets.
+    /// All kinds, as targets.
     Requests(Wanted),
     /// Requests for access alone.
     Access(Wanted),
     /// Requests for namespaces alone, by their bare names.
     Namespaced(Wanted),
+    /// Federations alone.
+    Federations(Wanted),
     Classes,
     Namespaces,
     Contexts,
@@ -159,7 +162,7 @@ impl Wanted {
 }
 
 /// Which values of which commands are names in the cluster; an empty command means the flags of all.
-const VALUES: [(&str, &str, Names); 18] = [
+const VALUES: [(&str, &str, Names); 20] = [
     ("", "namespace", Names::Namespaces),
     ("", "context", Names::Contexts),
     ("access-request", "template", Names::Templates),
@@ -177,7 +180,9 @@ const VALUES: [(&str, &str, Names); 18] = [
     ("kubeconfig export", "target", Names::Requests(Wanted::Active)),
     ("enable", "namespaces", Names::Namespaces),
     ("namespace-request", "class", Names::Classes),
+    ("federation-request", "class", Names::Classes),
     ("extend", "target", Names::Namespaced(Wanted::Active)),
+    ("rotate", "target", Names::Federations(Wanted::Active)),
 ];
 
 /// The grammar with completers in it.
@@ -314,6 +319,7 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 };
                 Some(found.map(bare).collect())
             }
+            Names::Federations(wanted) => requests::<Federation>(&cluster, wanted).await,
             Names::Classes => {
                 let list = cluster.call("complete", cluster.classes().list(&params)).await.ok()?;
                 let offered = list.items.into_iter().filter(|c| c.name_any() != GATE_PROBE);
