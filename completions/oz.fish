@@ -35,6 +35,7 @@ complete -c oz -n "__fish_oz_needs_command" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_needs_command" -s V -l version -d 'Print version'
 complete -c oz -n "__fish_oz_needs_command" -f -a "access-request" -d 'Ask for what a template offers, wait until it is granted, and open a shell'
 complete -c oz -n "__fish_oz_needs_command" -f -a "namespace-request" -d 'Ask for namespaces of a class, wait until they are there, and set up the kubeconfig'
+complete -c oz -n "__fish_oz_needs_command" -f -a "federation-request" -d 'Let a partner\'s cluster in: a namespace, an account that renews its own token, and what else its class offers'
 complete -c oz -n "__fish_oz_needs_command" -f -a "extend" -d 'Ask to keep namespaces for longer: the same ones, from the approval on'
 complete -c oz -n "__fish_oz_needs_command" -f -a "templates" -d 'List what you may ask for'
 complete -c oz -n "__fish_oz_needs_command" -f -a "classes" -d 'List the classes of namespaces that you may ask for here'
@@ -45,6 +46,7 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "describe" -d 'Show a request:
 complete -c oz -n "__fish_oz_needs_command" -f -a "approve" -d 'Say yes to a request, after seeing what would be granted'
 complete -c oz -n "__fish_oz_needs_command" -f -a "deny" -d 'Say no to a request, finally'
 complete -c oz -n "__fish_oz_needs_command" -f -a "release" -d 'Give back what you hold, or take back a request; namespaces are deleted'
+complete -c oz -n "__fish_oz_needs_command" -f -a "rotate" -d 'Make a partner\'s account anew: its tokens are worth nothing then, and what it made inside is listed'
 complete -c oz -n "__fish_oz_needs_command" -f -a "revoke" -d 'Take back what is lent to others, now'
 complete -c oz -n "__fish_oz_needs_command" -f -a "shell" -d 'Open a shell, or run a command, under an access that you hold'
 complete -c oz -n "__fish_oz_needs_command" -f -a "kubeconfig" -d 'Keep the contexts in your kubeconfig, hand one on, or take one in'
@@ -110,6 +112,32 @@ complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l keep -d 'Lea
 complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l no-kubeconfig -d 'Leave the kubeconfig alone'
 complete -c oz -n "__fish_oz_using_subcommand namespace-request" -l use-context -d 'Make the access the kubeconfig\'s current context'
 complete -c oz -n "__fish_oz_using_subcommand namespace-request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l class -d 'The class' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l organization -d 'Whose partner it is' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l cluster -d 'What its cluster is called over there, unless it is NAME' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l first -d 'What its first namespace is to be called, unless it is NAME' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l further -d 'How many more it may have, by asking in the first one' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l cluster-role -d 'The ClusterRole by which it reads in the whole cluster' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l duration -d 'For how long, from the approval on: 90d, 365d' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l reason -d 'Why, for those who decide and those who read later' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l wait -d 'Wait for this and stop there' -r -f -a "none\t'Once it is asked for'
+approved\t'Once enough people agreed'
+ready\t'Once it can be used'"
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l timeout -d 'How long to wait' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -s o -l output -d 'Print the request in this form' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -l keep -d 'Leave the request when the waiting is broken off'
+complete -c oz -n "__fish_oz_using_subcommand federation-request" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand extend" -l duration -d 'For how long, from the approval on: 45m, 8h, 2d' -r
 complete -c oz -n "__fish_oz_using_subcommand extend" -l reason -d 'Why, instead of the reason given at first' -r
 complete -c oz -n "__fish_oz_using_subcommand extend" -l wait -d 'Wait for this and stop there' -r -f -a "none\t'Once it is asked for'
@@ -253,6 +281,14 @@ complete -c oz -n "__fish_oz_using_subcommand release" -l as-group -d 'Act in th
 complete -c oz -n "__fish_oz_using_subcommand release" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand release" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand release" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand rotate" -s h -l help -d 'Print help'
 complete -c oz -n "__fish_oz_using_subcommand revoke" -l user -d 'All that this user holds or waits for' -r
 complete -c oz -n "__fish_oz_using_subcommand revoke" -l reason -d 'Why, for those who read it later' -r
 complete -c oz -n "__fish_oz_using_subcommand revoke" -l context -d 'The kubeconfig\'s context to use' -r
@@ -322,6 +358,7 @@ complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcom
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand kubeconfig; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand token" -l self -d 'An account that mints its own next token, as `oz kubeconfig import` takes in' -r
 complete -c oz -n "__fish_oz_using_subcommand token" -l uid -d 'The request\'s uid: another one of the same name is not meant' -r
 complete -c oz -n "__fish_oz_using_subcommand token" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand token" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
@@ -370,6 +407,7 @@ complete -c oz -n "__fish_oz_using_subcommand enable" -l as-group -d 'Act in thi
 complete -c oz -n "__fish_oz_using_subcommand enable" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand enable" -l namespaces -d 'Let Oz make namespaces, and delete those that it made; with --disable, no longer'
+complete -c oz -n "__fish_oz_using_subcommand enable" -l federations -d 'Let Oz let partners\' clusters in, and bind what they read by in the whole cluster; with --disable, no longer'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l disable -d 'No longer: end what is lent there, then take the controller\'s rights away'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l bind-requester -d 'Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer'
 complete -c oz -n "__fish_oz_using_subcommand enable" -l list -d 'Show where Oz may lend'

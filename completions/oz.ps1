@@ -35,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('access-request', 'access-request', [CompletionResultType]::ParameterValue, 'Ask for what a template offers, wait until it is granted, and open a shell')
             [CompletionResult]::new('namespace-request', 'namespace-request', [CompletionResultType]::ParameterValue, 'Ask for namespaces of a class, wait until they are there, and set up the kubeconfig')
+            [CompletionResult]::new('federation-request', 'federation-request', [CompletionResultType]::ParameterValue, 'Let a partner''s cluster in: a namespace, an account that renews its own token, and what else its class offers')
             [CompletionResult]::new('extend', 'extend', [CompletionResultType]::ParameterValue, 'Ask to keep namespaces for longer: the same ones, from the approval on')
             [CompletionResult]::new('templates', 'templates', [CompletionResultType]::ParameterValue, 'List what you may ask for')
             [CompletionResult]::new('classes', 'classes', [CompletionResultType]::ParameterValue, 'List the classes of namespaces that you may ask for here')
@@ -45,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('approve', 'approve', [CompletionResultType]::ParameterValue, 'Say yes to a request, after seeing what would be granted')
             [CompletionResult]::new('deny', 'deny', [CompletionResultType]::ParameterValue, 'Say no to a request, finally')
             [CompletionResult]::new('release', 'release', [CompletionResultType]::ParameterValue, 'Give back what you hold, or take back a request; namespaces are deleted')
+            [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Make a partner''s account anew: its tokens are worth nothing then, and what it made inside is listed')
             [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Take back what is lent to others, now')
             [CompletionResult]::new('shell', 'shell', [CompletionResultType]::ParameterValue, 'Open a shell, or run a command, under an access that you hold')
             [CompletionResult]::new('kubeconfig', 'kubeconfig', [CompletionResultType]::ParameterValue, 'Keep the contexts in your kubeconfig, hand one on, or take one in')
@@ -110,6 +112,32 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Leave the request when the waiting is broken off')
             [CompletionResult]::new('--no-kubeconfig', '--no-kubeconfig', [CompletionResultType]::ParameterName, 'Leave the kubeconfig alone')
             [CompletionResult]::new('--use-context', '--use-context', [CompletionResultType]::ParameterName, 'Make the access the kubeconfig''s current context')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'oz;federation-request' {
+            [CompletionResult]::new('--class', '--class', [CompletionResultType]::ParameterName, 'The class')
+            [CompletionResult]::new('--organization', '--organization', [CompletionResultType]::ParameterName, 'Whose partner it is')
+            [CompletionResult]::new('--cluster', '--cluster', [CompletionResultType]::ParameterName, 'What its cluster is called over there, unless it is NAME')
+            [CompletionResult]::new('--first', '--first', [CompletionResultType]::ParameterName, 'What its first namespace is to be called, unless it is NAME')
+            [CompletionResult]::new('--further', '--further', [CompletionResultType]::ParameterName, 'How many more it may have, by asking in the first one')
+            [CompletionResult]::new('--cluster-role', '--cluster-role', [CompletionResultType]::ParameterName, 'The ClusterRole by which it reads in the whole cluster')
+            [CompletionResult]::new('--duration', '--duration', [CompletionResultType]::ParameterName, 'For how long, from the approval on: 90d, 365d')
+            [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for those who decide and those who read later')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait for this and stop there')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long to wait')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the request in this form')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Print the request in this form')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'The kubeconfig file')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Act as this user')
+            [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
+            [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
+            [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Leave the request when the waiting is broken off')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -303,6 +331,19 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'oz;rotate' {
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'The kubeconfig file')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Act as this user')
+            [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
+            [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
+            [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'oz;revoke' {
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'All that this user holds or waits for')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for those who read it later')
@@ -410,6 +451,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             break
         }
         'oz;token' {
+            [CompletionResult]::new('--self', '--self', [CompletionResultType]::ParameterName, 'An account that mints its own next token, as `oz kubeconfig import` takes in')
             [CompletionResult]::new('--uid', '--uid', [CompletionResultType]::ParameterName, 'The request''s uid: another one of the same name is not meant')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
@@ -473,6 +515,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
             [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
             [CompletionResult]::new('--namespaces', '--namespaces', [CompletionResultType]::ParameterName, 'Let Oz make namespaces, and delete those that it made; with --disable, no longer')
+            [CompletionResult]::new('--federations', '--federations', [CompletionResultType]::ParameterName, 'Let Oz let partners'' clusters in, and bind what they read by in the whole cluster; with --disable, no longer')
             [CompletionResult]::new('--disable', '--disable', [CompletionResultType]::ParameterName, 'No longer: end what is lent there, then take the controller''s rights away')
             [CompletionResult]::new('--bind-requester', '--bind-requester', [CompletionResultType]::ParameterName, 'Also let templates with `identity: Requester` bind people by their own names; with --disable, this alone no longer')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'Show where Oz may lend')

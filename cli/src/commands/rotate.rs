@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Asked as _, Cluster, Fault, outcome};
+use crate::kube::{Cluster, Fault, outcome};
 use crate::output::clean;
 use crate::target::{Kind, Target};
 
