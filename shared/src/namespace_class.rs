@@ -47,8 +47,8 @@ pub struct NamespaceClassSpec {
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63), regex(pattern = LABEL_OR_ALL)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub from: Vec<String>,
-    /// What its namespaces may be called.
-    #[serde(default)]
+    /// What its namespaces may be called. Keep to names that are the class's alone: whoever makes accounts in a namespace
+    /// has what the cluster's bindings give to accounts of that name, from whatever stood there before.
     pub names: NameRules,
     /// What becomes of a request for a name that is taken. Refuse: it fails. Suffix: it gets the name with a dash and five
     /// letters or digits after it.
@@ -141,7 +141,6 @@ fn max_live() -> i32 {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameRules {
     /// An RE2 expression for the whole name: `ci-[a-z0-9-]+`. Whatever it says, a name is a DNS label.
-    #[serde(default = "any_name")]
     #[schemars(length(min = 1, max = 256), regex(pattern = TEXT))]
     #[schemars(extend("x-kubernetes-validations" = rules(&[
         ("'name'.matches(self) in [true, false] && 'name'.matches('^(?:' + self + ')$') in [true, false]", "the pattern must be an RE2 expression"),
@@ -151,16 +150,6 @@ pub struct NameRules {
     /// a dash, and of a ServiceAccount, its namespace and name count.
     #[serde(default)]
     pub prefix: Prefix,
-}
-
-impl Default for NameRules {
-    fn default() -> Self {
-        Self { pattern: any_name(), prefix: Prefix::None }
-    }
-}
-
-fn any_name() -> String {
-    ".*".to_owned()
 }
 
 /// What the name of a namespace begins with.
@@ -281,6 +270,22 @@ pub struct Subject {
     pub namespace: String,
 }
 
+impl Subject {
+    /// Somebody by his username, as RBAC binds him.
+    #[must_use]
+    pub fn of(username: &str) -> Self {
+        let account = username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        match account {
+            Some((namespace, name)) => Self {
+                kind: SubjectKind::ServiceAccount,
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+            },
+            None => Self { kind: SubjectKind::User, name: username.to_owned(), namespace: String::new() },
+        }
+    }
+}
+
 /// The kinds of subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SubjectKind {
@@ -312,5 +317,20 @@ impl std::fmt::Display for Subject {
         } else {
             write!(f, "{kind}/{}:{}", self.namespace, self.name)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_bound_as_what_they_are() {
+        let account = Subject::of("system:serviceaccount:ci:builder");
+        assert_eq!(
+            (account.kind, account.namespace.as_str(), account.name.as_str()),
+            (SubjectKind::ServiceAccount, "ci", "builder")
+        );
+        assert_eq!(Subject::of("alice").kind, SubjectKind::User);
     }
 }

@@ -22,6 +22,8 @@ mod diagnosis;
 mod lending;
 #[path = "../cluster/spaces.rs"]
 mod spaces;
+#[path = "../cluster/spare.rs"]
+mod spare;
 #[path = "../cluster/world.rs"]
 mod world;
 
@@ -44,6 +46,7 @@ mod full_screen;
 mod handed;
 mod help;
 mod hostile;
+mod installed;
 mod interrupted;
 mod kubeconfig;
 mod left;

@@ -27,6 +27,7 @@ mod offers;
 mod process;
 mod session;
 mod spaces;
+mod spare;
 mod strangers;
 mod two;
 mod witness;

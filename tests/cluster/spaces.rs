@@ -204,8 +204,8 @@ pub(crate) async fn until_reads(who: &Identity, namespace: &str, what: &str, cod
 
 async fn make_class(world: &World, name: &str, spec: Value) {
     let whole = json!({
-        "from": [world.ns.name], "role": "edit", "ttl": {"default": "30m", "max": "2h"}, "approvals": 0, "reason": "Optional",
-        "maxLive": 100, "labels": {RUN_LABEL: run()},
+        "from": [world.ns.name], "names": {"pattern": ".*"}, "role": "edit", "ttl": {"default": "30m", "max": "2h"},
+        "approvals": 0, "reason": "Optional", "maxLive": 100, "labels": {RUN_LABEL: run()},
     });
     let body = json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",

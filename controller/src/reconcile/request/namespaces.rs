@@ -8,10 +8,10 @@ use kube::{Api, Client, Resource as _, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::NamespaceTerms;
 use oz_shared::names::{
-    CLASS_LABEL, NETWORK_POLICIES_LABEL, SessionKind, grant_name, is_reserved_name, is_reserved_namespace,
-    prefix_of,
+    CLASS_LABEL, NETWORK_POLICIES_LABEL, POD_SECURITY_LABEL, SessionKind, grant_name, is_reserved_name,
+    is_reserved_namespace, prefix_of,
 };
-use oz_shared::namespace_class::{OnTaken, Prefix, Subject, SubjectKind};
+use oz_shared::namespace_class::{OnTaken, Prefix, Subject};
 use oz_shared::namespace_request::CredentialKind;
 use oz_shared::template::RoleKind;
 use oz_shared::{Grant, NamespaceClass, NamespaceRequest, plain};
@@ -22,19 +22,19 @@ use super::roles::{LentRole, may, role_of};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 
-/// The label by which Kubernetes enforces a Pod Security level.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
-
 /// What a class offers, as it is to be had.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
-    /// May this process make namespaces, and bind the role of their owners in them?
+    /// May this process make namespaces?
     may_make: bool,
-    may_bind: bool,
+    /// The roles of their owners and of what stands in them that it may not bind.
+    unbindable: Vec<String>,
     /// The role of their owners.
     role: Option<LentRole>,
     /// The namespaces that have one of the names already, and stay.
     taken: Vec<String>,
+    /// Those of the wanted names that are spoken for: somebody else's namespaces are owned by accounts of such a namespace.
+    named: Vec<String>,
     /// How many namespaces of the class the requester has.
     live: usize,
     /// The grant whose account is to own them as well.
@@ -74,10 +74,9 @@ impl Kind for NamespaceRequest {
 
     async fn find(&self, class: &NamespaceClass, context: &Context) -> Result<Found, Error> {
         let client = &context.client;
-        let rbac = "rbac.authorization.k8s.io";
-        let (may_make, may_bind, role, taken) = tokio::join!(
+        let (may_make, unbindable, role, taken) = tokio::join!(
             may(client, "", "create", "", "namespaces", ""),
-            may(client, "", "bind", rbac, "clusterroles", &class.spec.role),
+            unbindable(class, client),
             role_of(client, "", RoleKind::ClusterRole, &class.spec.role),
             taken(self, client),
         );
@@ -85,9 +84,10 @@ impl Kind for NamespaceRequest {
         let extends = whose(&self.spec.extends.uid);
         Ok(Found {
             may_make: may_make.doing("ask whether namespaces may be made")?,
-            may_bind: may_bind.doing("ask whether the owners' role may be bound")?,
+            unbindable: unbindable.doing("ask whether the roles may be bound")?,
             role: role.doing("read the owners' role")?,
             taken: taken.doing("look whether the names are taken")?,
+            named: named(self, context),
             live: live(self, class, extends.as_deref(), context),
             shares: whose(&self.spec.credential.uid),
             extends,
@@ -107,10 +107,9 @@ impl Kind for NamespaceRequest {
                 "Oz is not enabled to make namespaces here: oz enable --namespaces".to_owned(),
             );
         }
-        if !found.may_bind {
+        if let Some(role) = found.unbindable.first() {
             let message = format!(
-                "Oz may not make anyone an owner by ClusterRole {}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it",
-                terms.role
+                "Oz may bind nobody to ClusterRole {role}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it"
             );
             return unusable("BeyondCeiling", message);
         }
@@ -122,7 +121,7 @@ impl Kind for NamespaceRequest {
                 names_offered(self, class)?;
                 String::new()
             }
-            (Some(grant), false) => extended(self, grant)?,
+            (Some(grant), false) => extended(self, class, grant)?,
             (None, false) => {
                 return unusable("NothingToExtend", no_such_request(&spec.extends.name));
             }
@@ -130,6 +129,10 @@ impl Kind for NamespaceRequest {
         if extends.is_empty() && terms.on_taken == OnTaken::Refuse && !found.taken.is_empty() {
             let taken = plain::some_of(&found.taken);
             return unusable("NameTaken", format!("there is a namespace {taken} already: Oz adopts none"));
+        }
+        if let Some(name) = found.named.first().filter(|_| extends.is_empty()) {
+            let message = format!("accounts of a namespace {name} have rights elsewhere that are not yours");
+            return unusable("NameTaken", message);
         }
         let most = usize::try_from(terms.max_live).unwrap_or(0);
         if found.live + spec.namespaces.len() > most {
@@ -141,7 +144,12 @@ impl Kind for NamespaceRequest {
             return unusable("TooMany", message);
         }
         let shared = match (&found.shares, spec.credential.kind) {
-            (Some(grant), CredentialKind::Of) if !grant.spec.account.is_empty() => Some(&grant.spec.account),
+            // That of the request whose end this one is would end with it.
+            (Some(grant), CredentialKind::Of)
+                if !grant.spec.account.is_empty() && spec.credential.uid != spec.extends.uid =>
+            {
+                Some(&grant.spec.account)
+            }
             (_, CredentialKind::Of) => {
                 return unusable("NoCredential", no_such_request(&spec.credential.name));
             }
@@ -149,7 +157,7 @@ impl Kind for NamespaceRequest {
         };
         let mut owners = spec.owners.clone();
         if spec.credential.kind == CredentialKind::Requester {
-            let holder = subject(&spec.requester.username);
+            let holder = Subject::of(&spec.requester.username);
             if holder.name.starts_with("system:") || is_reserved_namespace(&holder.namespace) {
                 let message = format!("{} owns nothing by name", spec.requester.username);
                 return unusable("RequesterNotLendable", message);
@@ -157,8 +165,13 @@ impl Kind for NamespaceRequest {
             owners.insert(0, holder);
         }
         let session = (spec.credential.kind == CredentialKind::Session).then_some(SessionKind::Roles);
+        let mut names = spec.namespaces.clone();
+        if !extends.is_empty() {
+            // All who would take them over do so in one order.
+            names.sort_unstable();
+        }
         let namespaces = NamespaceTerms {
-            names: spec.namespaces.clone(),
+            names,
             on_taken: terms.on_taken,
             labels: labels(class),
             annotations: terms.annotations.clone(),
@@ -185,6 +198,33 @@ async fn taken(request: &NamespaceRequest, client: &Client) -> kube::Result<Vec<
     let there = futures::future::try_join_all(look).await?;
     let stays = there.into_iter().flatten().filter(|n| n.metadata.deletion_timestamp.is_none());
     Ok(stays.map(|n| n.name_any()).collect())
+}
+
+/// The ClusterRoles that the class would have bound and this process may not bind.
+async fn unbindable(class: &NamespaceClass, client: &Client) -> kube::Result<Vec<String>> {
+    let of_resources = class.spec.resources.iter().filter_map(|r| r.role.as_ref());
+    let ask = [&class.spec.role].into_iter().chain(of_resources).map(async |role| {
+        let may = may(client, "", "bind", "rbac.authorization.k8s.io", "clusterroles", role).await?;
+        Ok::<_, kube::Error>((!may).then(|| role.clone()))
+    });
+    Ok(futures::future::try_join_all(ask).await?.into_iter().flatten().collect())
+}
+
+/// Those of the wanted names by which a live grant of somebody else names accounts: whoever makes accounts there would have
+/// what those were given.
+fn named(request: &NamespaceRequest, context: &Context) -> Vec<String> {
+    let requester = &request.spec.requester;
+    let grants = context.grants.state();
+    let others = grants.iter().filter(|g| {
+        let holder = &g.spec.holder;
+        (&holder.username, &holder.uid) != (&requester.username, &requester.uid)
+    });
+    let terms: Vec<&NamespaceTerms> = others.filter_map(|g| g.spec.namespaces.as_ref()).collect();
+    let subjects = || {
+        let of_resources = terms.iter().flat_map(|t| &t.resources).flat_map(|r| r.subjects.iter().flatten());
+        terms.iter().flat_map(|t| &t.owners).chain(of_resources)
+    };
+    request.spec.namespaces.iter().filter(|name| subjects().any(|s| s.namespace == **name)).cloned().collect()
 }
 
 /// The live grant for another request of the same requester in the same namespace, given that one's uid.
@@ -225,7 +265,7 @@ fn no_such_request(name: &str) -> String {
 }
 
 /// The name of the grant whose namespaces are taken over, if they are those that are named.
-fn extended(request: &NamespaceRequest, grant: &Grant) -> Result<String, NoOffer> {
+fn extended(request: &NamespaceRequest, class: &NamespaceClass, grant: &Grant) -> Result<String, NoOffer> {
     let there = grant.status.iter().flat_map(|s| &s.namespaces).map(|n| &n.name);
     let (mut there, mut named): (Vec<_>, Vec<_>) =
         (there.collect(), request.spec.namespaces.iter().collect());
@@ -238,6 +278,14 @@ fn extended(request: &NamespaceRequest, grant: &Grant) -> Result<String, NoOffer
             request.spec.extends.name, grant.spec.terms.template.name
         );
         return Err(NoOffer::Unusable("NothingToExtend", message));
+    }
+    // They stay what they are; nobody is told, or asked to agree to, something else.
+    let same =
+        |terms: &NamespaceTerms| terms.resources == class.spec.resources && terms.labels == labels(class);
+    if !grant.spec.namespaces.as_ref().is_some_and(same) {
+        let message =
+            format!("class {} has changed since they were made: ask for new ones", request.spec.class);
+        return Err(NoOffer::Unusable("ClassChanged", message));
     }
     Ok(grant.name_any())
 }
@@ -272,22 +320,9 @@ fn names_offered(request: &NamespaceRequest, class: &NamespaceClass) -> Result<(
     Ok(())
 }
 
-/// Somebody by his username, as RBAC binds him.
-fn subject(username: &str) -> Subject {
-    let account = username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    match account {
-        Some((namespace, name)) => Subject {
-            kind: SubjectKind::ServiceAccount,
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-        },
-        None => Subject { kind: SubjectKind::User, name: username.to_owned(), namespace: String::new() },
-    }
-}
-
 fn labels(class: &NamespaceClass) -> std::collections::BTreeMap<String, String> {
     let mut labels = class.spec.labels.clone();
-    labels.insert(POD_SECURITY.to_owned(), class.spec.pod_security.as_str().to_owned());
+    labels.insert(POD_SECURITY_LABEL.to_owned(), class.spec.pod_security.as_str().to_owned());
     // A class may be called what no label can say.
     let name = class.name_any();
     if name.len() <= 63 {
@@ -366,15 +401,5 @@ mod tests {
             assert!(!offered(bad, "None", "a"), "{bad}");
         }
         assert!(offered(".*", "Requester", "ci-builder-1") && !offered(".*", "Requester", "ci-other-1"));
-    }
-
-    #[test]
-    fn accounts_are_bound_as_what_they_are() {
-        let account = subject("system:serviceaccount:ci:builder");
-        assert_eq!(
-            (account.kind, account.namespace.as_str(), account.name.as_str()),
-            (SubjectKind::ServiceAccount, "ci", "builder")
-        );
-        assert_eq!(subject("alice").kind, SubjectKind::User);
     }
 }
