@@ -360,14 +360,19 @@ async fn refused_for_each_reason() {
         beyond.ask("beyond", &["x"], json!({})).await;
         spaces.until_ended("beyond", "Failed", "BeyondCeiling").await;
         // What the API server will not have is told at once, and nothing stays half made.
-        let quota =
-            json!({"kind": "ResourceQuota", "name": "odd", "spec": {"hard": {"no quantity": "much"}}});
-        let odd = spaces.class("odd", json!({"names": {"prefix": "None"}, "resources": [quota]})).await;
-        let name = spaces.name("odd");
-        odd.ask("odd", &[&name], json!({})).await;
-        let ended = spaces.until_ended("odd", "Failed", "PartInvalid").await;
-        assert!(told(&ended).1.contains("odd"), "{:?}", ended.status);
-        world.until_gone(&space(&name)).await;
+        for (stem, spec) in [
+            ("odd", json!({"hard": {"pods": "much"}})),
+            ("key", json!({"hard": {"no resource": "1"}})),
+            ("typo", json!({"herd": {"pods": "1"}})),
+        ] {
+            let quota = json!({"kind": "ResourceQuota", "name": stem, "spec": spec});
+            let odd = spaces.class(stem, json!({"names": {"prefix": "None"}, "resources": [quota]})).await;
+            let name = spaces.name(stem);
+            odd.ask(stem, &[&name], json!({})).await;
+            let ended = spaces.until_ended(stem, "Failed", "PartInvalid").await;
+            assert!(told(&ended).1.contains(stem), "{:?}", ended.status);
+            world.until_gone(&space(&name)).await;
+        }
     })
     .await;
 }
