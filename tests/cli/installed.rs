@@ -22,7 +22,8 @@ async fn out_and_in_again() {
         admin.must(&["enable", "--namespaces"]);
         world.pod("web-0", "web").await;
 
-        let (alice, pod, kept) = lend(world, "kept").await;
+        let spaces = Spaces::new(world, json!({})).await;
+        let (alice, pod, kept) = lend(&spaces, "kept").await;
         let said = admin.oz(&["uninstall"]);
         assert!(said.code == 2 && said.stderr.contains(&kept), "nobody to ask: {said}");
         let said = admin.oz(&["uninstall", "-y"]);
@@ -39,7 +40,8 @@ async fn out_and_in_again() {
         let checks = admin.must(&["check"]);
         assert!(checks.contains(&kept) && checks.contains("no grant holds it any more"), "{checks}");
 
-        let (alice, _, short) = lend(world, "short").await;
+        let spaces = Spaces::again(world).await.class("again", json!({})).await;
+        let (alice, _, short) = lend(&spaces, "short").await;
         let said = admin.oz(&["enable", "--namespaces", "--disable"]);
         assert!(said.code == 2 && said.stderr.contains(&short), "nobody to ask: {said}");
         let said = admin.oz(&["enable", "--namespaces", "--disable", "-y"]);
@@ -48,20 +50,19 @@ async fn out_and_in_again() {
         until_refused(&alice, &format!("oz-{short}")).await;
         let own = world.look(&format!("/api/v1/namespaces/{kept}/configmaps/own")).await;
         assert!(own.is_ok(), "what an installation before it left is nobody's to delete: {own:?}");
-        let class = world.ns.name.as_str();
-        let said = alice.oz(&["namespace-request", "more", "--class", class, "--reason", "INC-8"]);
+        let said = alice.oz(&["namespace-request", "more", "--class", &spaces.class, "--reason", "INC-8"]);
         assert!(said.code == 8 && said.stderr.contains("oz enable --namespaces"), "{said}");
     })
     .await;
 }
 
 /// Alice is lent a pod, and a namespace in which she keeps something. Gives her home, the pod's context, and the namespace.
-async fn lend(world: &World, stem: &str) -> (Home, String, String) {
+async fn lend(spaces: &Spaces<'_>, stem: &str) -> (Home, String, String) {
+    let world = spaces.world;
     world.template("web", json!({})).await;
     for (who, role) in [("alice", "oz-namespace-requester"), ("bob", "oz-namespace-approver")] {
         world.ns.bind(&format!("{stem}-{who}"), role, &[support::rights::user(who)]).await.unwrap();
     }
-    let spaces = Spaces::new(world, json!({})).await;
     world.until_may(&world.alice, "create", "ozaccess.io", "namespacerequests", true).await.unwrap();
     let (alice, name) = (Home::of(world, "alice"), spaces.name(stem));
     let ask = ["access-request", "web", "--wait", "ready", "--reason", "INC-7"];
