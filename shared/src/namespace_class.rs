@@ -252,11 +252,12 @@ pub enum ResourceKind {
 }
 
 /// Somebody by name, as RBAC knows him.
+// `namespace` is a reserved word of CEL, which newer API servers take as it is and older ones do not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("(self.kind == 'ServiceAccount') == (self.namespace != '')", "a ServiceAccount, and nobody else, has a namespace"),
+    ("(self.kind == 'ServiceAccount') == (self.__namespace__ != '')", "a ServiceAccount, and nobody else, has a namespace"),
     ("!self.name.startsWith('system:')", "Kubernetes' own users and groups own nothing"),
-    ("!self.namespace.startsWith('kube-') && !(self.namespace in ['oz-system', 'oz-sessions'])", "accounts of Kubernetes and of Oz own nothing"),
+    ("!self.__namespace__.startsWith('kube-') && !(self.__namespace__ in ['oz-system', 'oz-sessions'])", "accounts of Kubernetes and of Oz own nothing"),
 ])))]
 pub struct Subject {
     /// User, Group or ServiceAccount.
