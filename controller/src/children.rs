@@ -79,6 +79,8 @@ pub(crate) struct Found {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
+    /// Its resourceVersion.
+    pub(crate) version: String,
     /// The value of the grant label.
     pub(crate) grant: String,
     /// The uid of the Grant that owns it.
@@ -99,6 +101,7 @@ impl Found {
             namespace: child.namespace.clone(),
             name: child.name.clone(),
             uid: String::new(),
+            version: String::new(),
             grant: grant.name_any(),
             owner: grant.uid(),
             rotation: 0,
@@ -196,7 +199,14 @@ fn furnish(resource: &NamespaceResource, grant: &Grant, namespace: &str) -> Chil
         ResourceKind::NetworkPolicy => (Kind::NetworkPolicy, json!({"spec": resource.spec})),
         ResourceKind::ConfigMap => (Kind::ConfigMap, json!({"data": resource.data})),
         ResourceKind::RoleBinding => {
-            let subjects: Vec<Value> = resource.subjects.iter().flatten().map(subject).collect();
+            let subjects = resource.subjects.iter().flatten().map(|one| match one.name.as_str() {
+                // Who asks may be an account.
+                "${REQUESTER}" if one.kind == SubjectKind::User => {
+                    subject(&Subject::of(&grant.spec.holder.username))
+                }
+                _ => subject(one),
+            });
+            let subjects: Vec<Value> = subjects.collect();
             let role_ref = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": resource.role});
             (Kind::RoleBinding, json!({"subjects": subjects, "roleRef": role_ref}))
         }
@@ -389,6 +399,7 @@ pub(crate) fn found(kind: Kind, meta: &kube::api::ObjectMeta, empty: bool) -> Fo
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
+        version: meta.resource_version.clone().unwrap_or_default(),
         grant: label(GRANT_LABEL).unwrap_or_default(),
         owner: meta
             .owner_references

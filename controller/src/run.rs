@@ -199,8 +199,11 @@ async fn lead(
     federations.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
+    tokio::spawn(sweep::run(context.clone(), triggered.suspects, {
+        let triggers = triggers.clone();
+        move |grant| triggers.suspect(grant)
+    }));
     tokio::spawn(rests::run(client, grants.clone(), grants_changed, triggers));
-    tokio::spawn(sweep::run(context.clone(), triggered.suspects));
 
     let at_once = |n| kube::runtime::controller::Config::default().concurrency(n);
     let access = Controller::for_stream(pending(), requests)

@@ -2,6 +2,7 @@
 //! not for an object whose owner was never what it said, nor for a namespace, which has none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -15,15 +16,30 @@ use crate::context::Context;
 use crate::reconcile::{Doing as _, Error, grant::revoke};
 use crate::{report, write};
 
-/// Looks at each grant name that `suspects` brings, for as long as it does.
-pub(crate) async fn run(context: Arc<Context>, suspects: impl Stream<Item = String>) {
+/// The longest that one look may take.
+const LOOK: Duration = Duration::from_secs(30);
+/// How soon one that failed is made again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Looks at each grant name that `suspects` brings, for as long as it does; `again` has it brought once more.
+pub(crate) async fn run(
+    context: Arc<Context>,
+    suspects: impl Stream<Item = String>,
+    again: impl Fn(String) + Clone + Send + 'static,
+) {
     let mut suspects = std::pin::pin!(suspects);
     while let Some(name) = suspects.next().await {
         if context.grants.get(&ObjectRef::new(&name)).is_some() {
             continue;
         }
-        if let Err(error) = one(&name, &context).await {
+        let looked = tokio::time::timeout(LOOK, one(&name, &context)).await.unwrap_or(Err(Error::TooSlow));
+        if let Err(error) = looked {
             tracing::warn!(grant = name, error = %report::chain(&error), "failed to sweep");
+            let again = again.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(RETRY).await;
+                again(name);
+            });
         }
     }
 }

@@ -158,6 +158,11 @@ impl Triggers {
         }
     }
 
+    /// Something may be left of this grant.
+    pub(crate) fn suspect(&self, grant: String) {
+        let _ = self.to_sweep.send(grant);
+    }
+
     /// Something that this grant rests on changed.
     pub(crate) fn ground(&self, grant: &Grant) {
         self.grants.look(ObjectRef::from_obj(grant));

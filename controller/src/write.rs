@@ -133,9 +133,22 @@ pub(crate) async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> kube::Resu
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
+    delete_version(api, name, uid, None).await
+}
+
+/// The same, and where a version is given, only while it is of that one.
+pub(crate) async fn delete_version<K>(
+    api: &Api<K>,
+    name: &str,
+    uid: &str,
+    version: Option<String>,
+) -> kube::Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
     fault::before_write();
     let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
+        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: version }),
         ..DeleteParams::background()
     };
     done_or_gone(api.delete(name, &params).await.map(drop))

@@ -100,7 +100,7 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
     });
     let class = json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass", "metadata": {"name": "gate-probe-class"},
-        "spec": {"role": "gate-probe", "ttl": {"default": "1m", "max": "1m"}},
+        "spec": {"names": {"pattern": "gate-probe"}, "role": "gate-probe", "ttl": {"default": "1m", "max": "1m"}},
     });
     let namespaces = json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": "gate-probe-long"},

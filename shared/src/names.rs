@@ -28,6 +28,8 @@ pub const ANSWER_ANNOTATION: &str = "ozaccess.io/answer";
 pub const CLASS_LABEL: &str = "ozaccess.io/class";
 /// Carried by a lent namespace in which only Oz writes NetworkPolicies; its value is `Oz`.
 pub const NETWORK_POLICIES_LABEL: &str = "ozaccess.io/network-policies";
+/// The label of a namespace by which Kubernetes enforces a Pod Security level.
+pub const POD_SECURITY_LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Ends each message of the gate's policies: which revision refused.
 pub const GATE_REVISION: &str = "[oz 1]";
 /// The template, and the request, kept in [`SYSTEM_NAMESPACE`] so that dry runs have something to be refused on.

@@ -47,8 +47,8 @@ pub struct NamespaceClassSpec {
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63), regex(pattern = LABEL_OR_ALL)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub from: Vec<String>,
-    /// What its namespaces may be called.
-    #[serde(default)]
+    /// What its namespaces may be called. Keep to names that are the class's alone: whoever makes accounts in a namespace
+    /// has what the cluster's bindings give to accounts of that name, from whatever stood there before.
     pub names: NameRules,
     /// What becomes of a request for a name that is taken. Refuse: it fails. Suffix: it gets the name with a dash and five
     /// letters or digits after it.
@@ -162,7 +162,6 @@ fn max_live() -> i32 {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameRules {
     /// An RE2 expression for the whole name: `ci-[a-z0-9-]+`. Whatever it says, a name is a DNS label.
-    #[serde(default = "any_name")]
     #[schemars(length(min = 1, max = 256), regex(pattern = TEXT))]
     #[schemars(extend("x-kubernetes-validations" = rules(&[
         ("'name'.matches(self) in [true, false] && 'name'.matches('^(?:' + self + ')$') in [true, false]", "the pattern must be an RE2 expression"),
@@ -172,16 +171,6 @@ pub struct NameRules {
     /// a dash, and of a ServiceAccount, its namespace and name count. Partner: with the Federation's name and a dash.
     #[serde(default)]
     pub prefix: Prefix,
-}
-
-impl Default for NameRules {
-    fn default() -> Self {
-        Self { pattern: any_name(), prefix: Prefix::None }
-    }
-}
-
-fn any_name() -> String {
-    ".*".to_owned()
 }
 
 /// What the name of a namespace begins with.
@@ -286,11 +275,12 @@ pub enum ResourceKind {
 }
 
 /// Somebody by name, as RBAC knows him.
+// `namespace` is a reserved word of CEL, which newer API servers take as it is and older ones do not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("(self.kind == 'ServiceAccount') == (self.namespace != '')", "a ServiceAccount, and nobody else, has a namespace"),
+    ("(self.kind == 'ServiceAccount') == (self.__namespace__ != '')", "a ServiceAccount, and nobody else, has a namespace"),
     ("!self.name.startsWith('system:')", "Kubernetes' own users and groups own nothing"),
-    ("!self.namespace.startsWith('kube-') && !(self.namespace in ['oz-system', 'oz-sessions'])", "accounts of Kubernetes and of Oz own nothing"),
+    ("!self.__namespace__.startsWith('kube-') && !(self.__namespace__ in ['oz-system', 'oz-sessions'])", "accounts of Kubernetes and of Oz own nothing"),
 ])))]
 pub struct Subject {
     /// User, Group or ServiceAccount.
@@ -302,6 +292,22 @@ pub struct Subject {
     #[serde(default)]
     #[schemars(length(max = 63), regex(pattern = crate::schema::LABEL_OR_EMPTY))]
     pub namespace: String,
+}
+
+impl Subject {
+    /// Somebody by his username, as RBAC binds him.
+    #[must_use]
+    pub fn of(username: &str) -> Self {
+        let account = username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        match account {
+            Some((namespace, name)) => Self {
+                kind: SubjectKind::ServiceAccount,
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+            },
+            None => Self { kind: SubjectKind::User, name: username.to_owned(), namespace: String::new() },
+        }
+    }
 }
 
 /// The kinds of subject.
@@ -335,5 +341,20 @@ impl std::fmt::Display for Subject {
         } else {
             write!(f, "{kind}/{}:{}", self.namespace, self.name)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_bound_as_what_they_are() {
+        let account = Subject::of("system:serviceaccount:ci:builder");
+        assert_eq!(
+            (account.kind, account.namespace.as_str(), account.name.as_str()),
+            (SubjectKind::ServiceAccount, "ci", "builder")
+        );
+        assert_eq!(Subject::of("alice").kind, SubjectKind::User);
     }
 }

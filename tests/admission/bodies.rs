@@ -42,7 +42,7 @@ pub(crate) fn request(user: &User, name: &str, spec: Value) -> Value {
 
 /// A class of namespaces that `admin` owns, to be asked for anywhere; `spec` says what else.
 pub(crate) fn class(name: &str, spec: Value) -> Value {
-    let whole = json!({"from": ["*"], "role": "admin", "ttl": {"default": "30m", "max": "1h"}});
+    let whole = json!({"from": ["*"], "names": {"pattern": ".*"}, "role": "admin", "ttl": {"default": "30m", "max": "1h"}});
     json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",
         "metadata": {"name": name, "labels": {support::RUN_LABEL: support::run()}},

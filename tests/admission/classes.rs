@@ -22,6 +22,7 @@ fn rights() -> Vec<Right> {
     let mut all = vec![
         ("", "namespaces", "create", ""),
         ("", "namespaces", "delete", ""),
+        ("rbac.authorization.k8s.io", "rolebindings", "create", ""),
         ("", "resourcequotas", "create", ""),
         ("", "limitranges", "create", ""),
         ("", "configmaps", "create", ""),
@@ -69,7 +70,7 @@ async fn meet_author(world: &mut World, name: &'static str, rights: &[Right]) {
 
 #[tokio::test]
 async fn classes_by_who_could_do_it() {
-    const LACKING: [&str; 11] = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9", "l10"];
+    const LACKING: [&str; 12] = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9", "l10", "l11"];
     let mut world = World::new("classes", Cast::Certificates).await;
     let all = rights();
     meet_author(&mut world, "author", &all).await;

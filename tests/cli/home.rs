@@ -123,9 +123,14 @@ impl Home {
 
     /// Runs kubectl to its end.
     pub(crate) fn kubectl(&self, args: &[&str]) -> Said {
+        self.kubectl_fed(args, Vec::new())
+    }
+
+    /// The same with something to read.
+    pub(crate) fn kubectl_fed(&self, args: &[&str], input: Vec<u8>) -> Said {
         let mut command = Command::new(&self.kubectl);
         command.args(args).env_clear().envs(self.environment()).current_dir(self.path());
-        Running::start(command, Vec::new()).end()
+        Running::start(command, input).end()
     }
 }
 

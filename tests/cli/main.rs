@@ -24,6 +24,8 @@ mod lending;
 mod partners;
 #[path = "../cluster/spaces.rs"]
 mod spaces;
+#[path = "../cluster/spare.rs"]
+mod spare;
 #[path = "../cluster/world.rs"]
 mod world;
 
@@ -47,6 +49,7 @@ mod full_screen;
 mod handed;
 mod help;
 mod hostile;
+mod installed;
 mod interrupted;
 mod kubeconfig;
 mod left;

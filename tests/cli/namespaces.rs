@@ -107,6 +107,69 @@ async fn one_other_agrees() {
     .await;
 }
 
+/// Owners by name have what their own names give them, until the request is revoked.
+#[tokio::test]
+async fn owned_by_others_and_revoked() {
+    spaced("spaces-own", json!({}), async |world, spaces| {
+        let [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(|who| Home::of(world, who));
+        let name = spaces.name("own");
+        for bad in ["carol", "Robot/x", "User/", "ServiceAccount/pipeline"] {
+            let ask = ["namespace-request", &name, "--class", &spaces.class, "--reason", "x", "--owner", bad];
+            assert_eq!(alice.oz(&ask).code, 2, "{bad}");
+        }
+        let account = format!("ServiceAccount/{}:pipeline", world.ns.name);
+        let target = lent(&alice, spaces, &[&name], &["--owner", "User/carol", "--owner", &account]);
+        let described = alice.must(&["describe", &target]);
+        assert!(described.contains("carol"), "{described}");
+        let reads = |home: &Home| home.kubectl(&["-n", &name, "get", "configmaps"]).code == 0;
+        assert!(reads(&carol) && !reads(&dave) && !reads(&bob) && !reads(&alice));
+        let path = format!("/api/v1/namespaces/{name}/configmaps");
+        assert!(spaces.pipeline.call(Call::get(path)).await.unwrap().is_success());
+
+        assert_eq!(carol.oz(&["revoke", &target]).code, 3, "an owner is no approver");
+        let said = bob.oz(&["revoke", &target, "--reason", "over", "--verify"]);
+        assert_eq!(said.code, 0, "{said}");
+        assert!(said.stderr.contains(&format!("namespace {name}: ")), "{said}");
+        until_gone(world, &name).await;
+        assert!(!reads(&carol));
+        let described = alice.must(&["describe", &target]);
+        assert!(described.contains("bob") && described.contains("over"), "{described}");
+    })
+    .await;
+}
+
+/// What waits for one's decision is of both kinds.
+#[tokio::test]
+async fn pending_of_both_kinds() {
+    spaced("spaces-both", json!({"approvals": 1}), async |world, spaces| {
+        world.template("web", json!({"approvals": 1})).await;
+        world.pod("web-0", "web").await;
+        let (alice, bob) = (Home::of(world, "alice"), Home::of(world, "bob"));
+        let name = spaces.name("both");
+        let access = alice.must(&["access-request", "web", "--reason", "INC-1", "--wait", "none"]);
+        let words =
+            ["namespace-request", &name, "--class", &spaces.class, "--reason", "INC-1", "--wait", "none"];
+        let target = alice.must(&words);
+        let listed: serde_json::Value = serde_json::from_str(&bob.must(&["pending", "-o", "json"])).unwrap();
+        let found: Vec<(&str, &str)> = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| (item["kind"].as_str().unwrap(), item["metadata"]["name"].as_str().unwrap()))
+            .collect();
+        let bare = target.strip_prefix("nsreq/").unwrap();
+        assert_eq!(found, [("AccessRequest", access.as_str()), ("NamespaceRequest", bare)]);
+        let table = bob.must(&["pending"]);
+        assert!(table.contains(&access) && table.contains(bare), "{table}");
+        assert_eq!(alice.must(&["pending", "-o", "name"]), "", "her own are not hers to decide");
+        for target in [&access, &target] {
+            bob.must(&["deny", target, "--reason", "no"]);
+        }
+        assert_eq!(bob.must(&["pending", "-o", "name"]), "");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn who_breaks_off_the_wait_withdraws() {
     spaced("spaces-int", json!({"approvals": 1}), async |world, spaces| {

@@ -111,6 +111,41 @@ async fn again_and_again() {
     .await;
 }
 
+/// A job in the cluster has its pod's account, and nothing else.
+#[tokio::test]
+async fn from_within_a_pod() {
+    spaced("please-pod", json!({}), async |world, spaces| {
+        let mut pod = crate::bodies::pod("job", "job");
+        pod["spec"]["serviceAccountName"] = json!("pipeline");
+        pod["spec"]["automountServiceAccountToken"] = json!(true);
+        world.must(&world.admin, Call::post(world.ns.core("pods"), pod)).await;
+        world.until_ready("job").await;
+        let admin = Home::of(world, "admin");
+        let within = |script: &str, input: Vec<u8>| {
+            let words = ["exec", "-i", "job", "-c", "main", "--", "sh", "-c", script];
+            let said = admin.kubectl_fed(&words, input);
+            assert_eq!(said.code, 0, "{script}: {said}");
+            said.stdout()
+        };
+        within("cat > /tmp/nsplease && chmod +x /tmp/nsplease", fs::read(crate::home::program()).unwrap());
+        let (name, class) = (spaces.name("job"), &spaces.class);
+        within(
+            &format!("HOME=/tmp /tmp/nsplease request {name} --class {class} --kubeconfig /tmp/k"),
+            Vec::new(),
+        );
+        // Its address is the cluster's own, which only pods reach; the token is good everywhere.
+        let config: Value = serde_yaml::from_str(&within("cat /tmp/k", Vec::new())).unwrap();
+        let token = config["users"][0]["user"]["token"].as_str().unwrap();
+        let owner = world.admin.with_token(token).await.unwrap();
+        assert!(owner.user().username.starts_with("system:serviceaccount:oz-sessions:oz-n-"));
+        let own = json!({"metadata": {"name": "own"}});
+        world.must(&owner, Call::post(format!("/api/v1/namespaces/{name}/configmaps"), own)).await;
+        within(&format!("/tmp/nsplease release {name}"), Vec::new());
+        until_gone(world, &name).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn many_at_once_share_one_request() {
     spaced("please-many", json!({}), async |world, spaces| {

@@ -1,6 +1,8 @@
 //! A terminal that draws: what is on the screen, not what was sent to it.
 
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::home::Home;
@@ -12,12 +14,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A tmux server of its own with one window, 80 by 24. It ends when this is dropped.
 pub(crate) struct Tmux<'a> {
     home: &'a Home,
+    socket: PathBuf,
 }
 
 impl<'a> Tmux<'a> {
     /// Opens the window with a shell that runs this line.
     pub(crate) fn open(home: &'a Home, line: &str) -> Tmux<'a> {
-        let tmux = Tmux { home };
+        // A server that is ending still has its socket.
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        let socket = home.path().join(format!("tmux-{}", OPENED.fetch_add(1, Ordering::Relaxed)));
+        let tmux = Tmux { home, socket };
         let shell = format!("PS1='mine$ ' ENV= sh -c '{line}; echo code=$?; exec sleep 86400'");
         tmux.ask(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &shell]);
         tmux
@@ -60,7 +66,7 @@ impl<'a> Tmux<'a> {
 
     fn ask(&self, words: &[&str]) -> String {
         let mut command = Command::new("tmux");
-        command.args(["-S", &self.home.path().join("tmux").display().to_string()]).args(words);
+        command.arg("-S").arg(&self.socket).args(words);
         command.env_clear().envs(self.home.environment()).env("LC_ALL", "C.UTF-8");
         command.current_dir(self.home.path());
         let done = command.output().unwrap_or_else(|error| panic!("tmux: {error}; cargo lab up installs it"));
@@ -71,7 +77,6 @@ impl<'a> Tmux<'a> {
 
 impl Drop for Tmux<'_> {
     fn drop(&mut self) {
-        let socket = self.home.path().join("tmux");
-        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
+        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").output();
     }
 }

@@ -1,21 +1,22 @@
 //! A controller that never comes back, and Oz's own definitions deleted: in a cluster of its own, brought up for this
 //! and taken down again, beside all other tests. It takes thirteen minutes, since the last token lives for eleven.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use oz_shared::Request as _;
 use oz_shared::names::GRANT_LABEL;
 use oz_shared::{AccessRequest, custom_resource_definitions};
 use serde_json::json;
-use support::{Afterwards, Call, Lab, eventually, run};
+use support::{Call, Lab, eventually};
 
 use crate::controller::{Controllers, stop};
 use crate::session::{Ran, Session};
 use crate::spaces::{Spaces, until_reads};
+use crate::spare::Spare;
 use crate::world::{LIMIT, World, tell_failure};
 
 /// The API server gives no token a shorter life.
@@ -24,44 +25,6 @@ const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_secs(600);
 const LEEWAY: Duration = Duration::from_secs(70);
 /// For this machine's own slowness.
 const MARGIN: Duration = Duration::from_secs(20);
-
-/// A cluster of the lab that is taken down with this process.
-struct Spare {
-    lab: Lab,
-    _down: Child,
-}
-
-impl Spare {
-    async fn up() -> Result<Spare> {
-        let name = format!("spare-{}", run());
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let beside = PathBuf::from(std::env::var_os("OZ_LAB_DIR").context(support::lab::NO_CLUSTER)?);
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let manifest = workspace.join("Cargo.toml").display().to_string();
-        let cargo = cargo.to_string_lossy().into_owned();
-        let lab = [
-            &cargo,
-            "run",
-            "--quiet",
-            "--manifest-path",
-            &manifest,
-            "--package",
-            "oz-lab",
-            "--",
-            "--name",
-            &name,
-        ];
-        let down = Afterwards::default().then([&lab[..], &["down"]].concat()).arm()?;
-        // Without the controller in it: the one of this test runs outside.
-        let up = Command::new(lab[0]).args(&lab[1..]).args(["up", "--no-oz"]).status();
-        if !up.context("failed to start cargo")?.success() {
-            bail!("failed to bring up cluster {name}");
-        }
-        let lab = Lab::at(beside.with_file_name(&name))?;
-        install(&lab).await?;
-        Ok(Spare { lab, _down: down })
-    }
-}
 
 async fn install(lab: &Lab) -> Result<()> {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
@@ -80,13 +43,11 @@ async fn install(lab: &Lab) -> Result<()> {
 
 #[tokio::test]
 async fn access_ends_without_a_controller_and_without_its_kinds() {
-    if std::env::var_os("OZ_LAB_KUBECONFIG").is_some_and(|path| !path.is_empty()) {
-        println!(
-            "not shown: this takes a cluster of its own, which only `cargo lab` without OZ_LAB_KUBECONFIG brings up"
-        );
+    // Without the controller in it: the one of this test runs outside.
+    let Some(spare) = Spare::up(&["--no-oz"]).unwrap_or_else(|error| panic!("to prepare: {error:#}")) else {
         return;
-    }
-    let spare = Spare::up().await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
+    };
+    install(&spare.lab).await.unwrap_or_else(|error| panic!("to prepare: {error:#}"));
     let world = World::at(spare.lab.clone(), "abandoned").await.unwrap();
     world.enable().await.unwrap();
     stop(&world.admin).await.unwrap();

@@ -29,6 +29,7 @@ mod partners_away;
 mod process;
 mod session;
 mod spaces;
+mod spare;
 mod strangers;
 mod two;
 mod witness;

@@ -223,6 +223,92 @@ async fn extended_without_a_gap() {
     .await;
 }
 
+/// What is gone meanwhile keeps the rest from nothing; of two who would keep the same, one does, and nothing is lost.
+#[tokio::test]
+async fn extended_by_two_when_one_of_three_is_gone() {
+    scenario("extended-twice", async |world| {
+        let spaces = Spaces::new(world, json!({})).await;
+        let all = ["a", "b", "c"].map(|stem| spaces.name(stem));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let old = spaces.lent("old", &all, json!({})).await;
+        world.must(&world.admin, Call::delete(space(all[1]))).await;
+        world.until_gone(&space(all[1])).await;
+        let uid = |name: &str| {
+            let made = old.status.as_ref().unwrap().namespaces.iter().find(|n| n.name == name);
+            made.unwrap().uid.clone()
+        };
+        let extends = json!({"extends": {"name": "old", "uid": old.metadata.uid}});
+        let backwards: Vec<&str> = all.iter().rev().copied().collect();
+        tokio::join!(
+            spaces.ask("one", &all, extends.clone()),
+            spaces.ask("two", &backwards, extends.clone()),
+        );
+        let settled = |r: &NamespaceRequest| ["Active", "Failed"].contains(&r.phase().as_str());
+        let (one, two) = tokio::join!(
+            spaces.until("one", "is settled", settled),
+            spaces.until("two", "is settled", settled)
+        );
+        let mut phases = [one.phase().as_str(), two.phase().as_str()];
+        phases.sort_unstable();
+        assert_eq!(phases, ["Active", "Failed"], "{:?} {:?}", one.status, two.status);
+        let (kept, lost) = if one.phase().as_str() == "Active" { (one, two) } else { (two, one) };
+        spaces.until_ended("old", "Released", "Extended").await;
+        let grant = &lost.status.as_ref().unwrap().grant;
+        if !grant.is_empty() {
+            world.until_gone(&format!("/apis/ozaccess.io/v1alpha1/grants/{grant}")).await;
+        }
+        assert_eq!(BTreeSet::from_iter(names(&kept)), BTreeSet::from([all[0].to_owned(), all[2].to_owned()]));
+        for name in [all[0], all[2]] {
+            let there = spaces.namespace(name).await.unwrap();
+            assert_eq!(there["metadata"]["uid"], uid(name));
+            assert!(there["metadata"]["deletionTimestamp"].is_null());
+        }
+        spaces.release(kept.metadata.name.as_ref().unwrap()).await;
+    })
+    .await;
+}
+
+/// What is kept on stays what it is: it does not pass for what the class has become.
+#[tokio::test]
+async fn a_class_that_has_changed_extends_nothing() {
+    scenario("extended-changed", async |world| {
+        let spaces = Spaces::new(world, json!({"podSecurity": "privileged"})).await;
+        let name = spaces.name("a");
+        let old = spaces.lent("old", &[&name], json!({})).await;
+        let class = format!("/apis/ozaccess.io/v1alpha1/namespaceclasses/{}", spaces.class);
+        let tighter = json!({"spec": {"podSecurity": "restricted"}});
+        world.must(&world.admin, Call::merge(class, tighter)).await;
+        let extends = json!({"extends": {"name": "old", "uid": old.metadata.uid}});
+        spaces.ask("new", &[&name], extends).await;
+        spaces.until_ended("new", "Failed", "ClassChanged").await;
+        let there = spaces.namespace(&name).await.unwrap();
+        assert!(there["metadata"]["deletionTimestamp"].is_null());
+        assert_eq!(spaces.request("old").await.unwrap().phase().as_str(), "Active");
+        spaces.release("old").await;
+    })
+    .await;
+}
+
+/// Whoever makes accounts in a namespace has what others have given to accounts of that name.
+#[tokio::test]
+async fn a_name_that_others_have_given_rights_to() {
+    scenario("spoken-for", async |world| {
+        let spaces = Spaces::new(world, json!({})).await;
+        let (mine, named) = (spaces.name("mine"), spaces.name("named"));
+        let owners = json!({"owners": [{"kind": "ServiceAccount", "namespace": named, "name": "deployer"}]});
+        spaces.lent("r", &[&mine], owners).await;
+        let other = pipeline(world, "other").await;
+        spaces.ask_as(&other, "other", &[&named], json!({})).await;
+        let ended = spaces.until_ended("other", "Failed", "NameTaken").await;
+        assert!(told(&ended).1.contains("rights elsewhere"), "{:?}", ended.status);
+        // They are one's own to give.
+        spaces.lent("own", &[&named], json!({})).await;
+        spaces.release("own").await;
+        spaces.release("r").await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_there_already_is_nobodys_to_have() {
     scenario("taken", async |world| {
@@ -273,6 +359,20 @@ async fn refused_for_each_reason() {
         let beyond = spaces.class("beyond", json!({"role": "cluster-admin"})).await;
         beyond.ask("beyond", &["x"], json!({})).await;
         spaces.until_ended("beyond", "Failed", "BeyondCeiling").await;
+        // What the API server will not have is told at once, and nothing stays half made.
+        for (stem, spec) in [
+            ("odd", json!({"hard": {"pods": "much"}})),
+            ("key", json!({"hard": {"no resource": "1"}})),
+            ("typo", json!({"herd": {"pods": "1"}})),
+        ] {
+            let quota = json!({"kind": "ResourceQuota", "name": stem, "spec": spec});
+            let odd = spaces.class(stem, json!({"names": {"prefix": "None"}, "resources": [quota]})).await;
+            let name = spaces.name(stem);
+            odd.ask(stem, &[&name], json!({})).await;
+            let ended = spaces.until_ended(stem, "Failed", "PartInvalid").await;
+            assert!(told(&ended).1.contains(stem), "{:?}", ended.status);
+            world.until_gone(&space(&name)).await;
+        }
     })
     .await;
 }
@@ -308,18 +408,34 @@ async fn deleted_behind_our_back() {
 #[tokio::test]
 async fn a_terminating_one_is_waited_out() {
     scenario("waited-out", async |world| {
-        let spaces = Spaces::new(world, json!({})).await;
+        let spaces = Spaces::new(
+            world,
+            json!({"resources": [
+                {"kind": "ConfigMap", "name": "about", "data": {"of": "${REQUESTER}"}},
+            ]}),
+        )
+        .await;
         let name = spaces.name("a");
         strangers(world, &name, json!({})).await;
         let held = json!({"metadata": {"name": "held", "finalizers": ["example.com/held"]}});
         world.must(&world.admin, Call::post(format!("{}/configmaps", space(&name)), held)).await;
         world.must(&world.admin, Call::delete(space(&name))).await;
-        spaces.ask("r", &[&name], json!({})).await;
+        // Another one of them is not its owners' before what bounds it stands.
+        let beside = spaces.name("beside");
+        spaces.ask("r", &[&beside, &name], json!({"owners": [{"kind": "User", "name": "carol"}]})).await;
         spaces.until("r", "waits", |r| told(r).1.contains("that is being deleted")).await;
         let free = json!({"metadata": {"finalizers": null}});
         world.must(&world.admin, Call::merge(format!("{}/configmaps/held", space(&name)), free)).await;
         let request = spaces.until_phase("r", "Active").await;
-        assert_eq!(names(&request), [name]);
+        assert_eq!(names(&request), [beside.clone(), name]);
+        let made = async |path: String| -> u64 {
+            let object = world.look(&path).await.unwrap();
+            object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+        };
+        let binding = &request.status.as_ref().unwrap().grant;
+        let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces";
+        let owned = made(format!("{rbac}/{beside}/rolebindings/{binding}")).await;
+        assert!(made(format!("{}/configmaps/about", space(&beside))).await < owned);
         spaces.release("r").await;
     })
     .await;

@@ -214,10 +214,7 @@ async fn one_bound_by_name_goes_though_oz_has_no_rights_there_any_more() {
         let request = world.lent("r", json!({})).await;
         world.until_may(&world.alice, "list", "", "events", true).await.unwrap();
         world.must(&world.dave, Call::delete(world.ns.rbac("rolebindings/oz-controller"))).await;
-        world
-            .until_may(&as_controller, "delete", "rbac.authorization.k8s.io", "rolebindings", false)
-            .await
-            .unwrap();
+        world.until_may(&as_controller, "delete", "rbac.authorization.k8s.io", "roles", false).await.unwrap();
         world.release(&world.alice, "r").await;
         world.until_may(&world.alice, "list", "", "events", false).await.unwrap();
         world.until_nothing_left(&request).await;

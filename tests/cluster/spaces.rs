@@ -7,16 +7,12 @@ use oz_shared::{NamespaceRequest, Request as _};
 use serde_json::{Value, json};
 use support::rights::{self, account};
 use support::{Call, Identity, RUN_LABEL, eventually, run};
-use tokio::sync::OnceCell;
 
 use crate::bodies::with;
 use crate::world::{LIMIT, World};
 
 /// The shortest life that the API server gives a token, in seconds.
 const TOKEN_LIFE: i64 = 600;
-/// The verb `bind` on what owners are, and the right to make namespaces, given once for all tests.
-static OPTED_IN: OnceCell<()> = OnceCell::const_new();
-
 /// A class of namespaces, and a pipeline that may ask for them.
 pub(crate) struct Spaces<'a> {
     pub(crate) world: &'a World,
@@ -27,7 +23,7 @@ pub(crate) struct Spaces<'a> {
 impl<'a> Spaces<'a> {
     /// `spec` goes over a class that gives anyone who may ask `edit` in up to a hundred namespaces.
     pub(crate) async fn new(world: &'a World, spec: Value) -> Spaces<'a> {
-        OPTED_IN.get_or_init(|| opt_in(world)).await;
+        opt_in(world).await;
         let class = world.ns.name.clone();
         make_class(world, &class, spec).await;
         let spaces = Spaces { world, pipeline: pipeline(world, "pipeline").await, class };
@@ -204,8 +200,8 @@ pub(crate) async fn until_reads(who: &Identity, namespace: &str, what: &str, cod
 
 async fn make_class(world: &World, name: &str, spec: Value) {
     let whole = json!({
-        "from": [world.ns.name], "role": "edit", "ttl": {"default": "30m", "max": "2h"}, "approvals": 0, "reason": "Optional",
-        "maxLive": 100, "labels": {RUN_LABEL: run()},
+        "from": [world.ns.name], "names": {"pattern": ".*"}, "role": "edit", "ttl": {"default": "30m", "max": "2h"},
+        "approvals": 0, "reason": "Optional", "maxLive": 100, "labels": {RUN_LABEL: run()},
     });
     let body = json!({
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",

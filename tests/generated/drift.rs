@@ -24,3 +24,26 @@ fn no_page_is_of_a_command_that_is_gone() {
         assert!(generated.iter().any(|(path, _)| *path == page), "{} is of no command", page.display());
     }
 }
+
+/// `kubectl explain` teaches: each field says what it is.
+#[test]
+fn every_field_is_described() {
+    fn walk(schema: &serde_json::Value, path: &str) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            assert!(
+                field["description"].as_str().is_some_and(|d| !d.is_empty()),
+                "{path} has no description"
+            );
+            walk(field, &path);
+        }
+        for below in ["items", "additionalProperties"] {
+            walk(&schema[below], path);
+        }
+    }
+    for crd in oz_shared::custom_resource_definitions() {
+        for version in &crd.spec.versions {
+            walk(&serde_json::to_value(&version.schema).unwrap()["openAPIV3Schema"], &crd.spec.names.kind);
+        }
+    }
+}

@@ -15,9 +15,10 @@ pub(crate) fn generated() -> anyhow::Result<Vec<(PathBuf, String)>> {
     for (name, script) in oz::completions() {
         files.push((root.join("completions").join(name), script));
     }
-    let mut command = oz::command();
-    command.build();
-    pages(&command, &root.join(MANUAL), &mut files)?;
+    for mut command in [oz::command(), oz::nsplease_command()] {
+        command.build();
+        pages(&command, &root.join(MANUAL), &mut files)?;
+    }
     Ok(files)
 }
 

@@ -19,7 +19,7 @@ use crate::report::{self, Note};
 /// The longest that one pass may take: many times what the slowest needs.
 const PASS: Duration = Duration::from_secs(30);
 
-/// Why a pass did not come to its end. It is tried again.
+/// Why a pass did not come to its end. It is tried again, unless that is of no use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The API server refused, or did not answer.
@@ -30,6 +30,9 @@ pub(crate) enum Error {
         /// What came back.
         source: kube::Error,
     },
+    /// The API server will not have an object as it is, however often it is tried: its own words.
+    #[error("{0}")]
+    Invalid(String),
     /// The pass took too long.
     #[error("a pass took longer than {} s", PASS.as_secs())]
     TooSlow,

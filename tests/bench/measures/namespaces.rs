@@ -145,7 +145,7 @@ async fn offer(world: &World) -> Result<String> {
     }
     let body = json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",
         "metadata": {"name": class, "labels": {RUN_LABEL: run()}},
-        "spec": {"from": [world.ns.name], "role": "edit", "ttl": {"default": "30m", "max": "1h"}, "approvals": 0, "reason": "Optional",
+        "spec": {"from": [world.ns.name], "names": {"pattern": ".*"}, "role": "edit", "ttl": {"default": "30m", "max": "1h"}, "approvals": 0, "reason": "Optional",
             "maxLive": 1000, "historyTtl": "1s", "labels": {RUN_LABEL: run()}}});
     world.admin.call(Call::post(path, body)).await?.object()?;
     // Rights and classes reach the API server's caches by watch.

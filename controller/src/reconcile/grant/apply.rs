@@ -106,7 +106,11 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
     let client = &context.client;
     let delete = |part: &Found| {
         let (api, part) = (part.kind.api(client, &part.namespace), part.clone());
-        async move { write::delete(&api, &part.name, &part.uid).await }
+        async move {
+            // A place may be another's in this moment.
+            let version = namespaces::is_place(&part.name).then_some(part.version);
+            write::delete_version(&api, &part.name, &part.uid, version).await
+        }
     };
     let (mut bindings, others): (Vec<&Found>, Vec<&Found>) = parts.iter().partition(|p| p.kind.is_binding());
     bindings.sort_by_key(|b| b.kind != Kind::ClusterRoleBinding);
@@ -130,5 +134,16 @@ async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
         let api = part.kind.api(&context.client, &part.namespace);
         write::apply(&api, &part.name, &part.body).await.map(drop)
     });
-    join_all(make).await.into_iter().collect::<kube::Result<()>>().doing("make a part of the grant")
+    match join_all(make).await.into_iter().collect() {
+        Err(kube::Error::Api(status)) if is_invalid(status.code, &status.message) => {
+            Err(Error::Invalid(status.message))
+        }
+        made => made.doing("make a part of the grant"),
+    }
+}
+
+/// Will the API server never take the object? What it cannot even read it calls its own failure.
+fn is_invalid(code: u16, message: &str) -> bool {
+    let unreadable = ["failed to convert new object", "failed to create typed patch object"];
+    matches!(code, 400 | 422) || (code == 500 && unreadable.iter().any(|words| message.starts_with(words)))
 }

@@ -32,7 +32,14 @@ pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Resul
             apply::order(&grant, order, &plan.make, &mut seen, &context).await?;
             plan = plan::plan(&grant, &seen, now);
         }
-        apply::apply(&grant, &plan, &context).await?;
+        match apply::apply(&grant, &plan, &context).await {
+            Err(Error::Invalid(words)) if seen.invalid.is_none() => {
+                seen.invalid = Some(words);
+                plan = plan::plan(&grant, &seen, now);
+                apply::apply(&grant, &plan, &context).await?;
+            }
+            applied => applied?,
+        }
         for note in plan.notes {
             context.events.publish(regarding.clone(), note);
         }

@@ -37,15 +37,15 @@ pub(crate) enum Lent {
     NoPlace,
 }
 
-/// Reads what there is of the grant's namespaces: from the watch, and afresh where that knows none.
-pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Vec<Lent>, Error> {
+/// Reads what there is of the grant's namespaces: as the watch knows it, or afresh.
+pub(super) async fn observe(grant: &Grant, afresh: bool, context: &Context) -> Result<Vec<Lent>, Error> {
     let Some(terms) = &grant.spec.namespaces else { return Ok(Vec::new()) };
     let made = grant.status.as_ref().map(|s| s.namespaces.as_slice()).unwrap_or_default();
     if made.is_empty() {
-        let look = terms.names.iter().map(|name| unrecorded(grant, terms, name, context));
+        let look = terms.names.iter().map(|name| unrecorded(grant, terms, name, afresh, context));
         return try_join_all(look).await;
     }
-    try_join_all(made.iter().map(|recorded| recorded_one(grant, recorded, context))).await
+    try_join_all(made.iter().map(|recorded| recorded_one(grant, recorded, afresh, context))).await
 }
 
 /// A namespace that the status does not tell of yet: none but one with the grant's label is it.
@@ -53,27 +53,30 @@ async fn unrecorded(
     grant: &Grant,
     terms: &NamespaceTerms,
     wanted: &str,
+    afresh: bool,
     context: &Context,
 ) -> Result<Lent, Error> {
     let own = grant.name_any();
     for name in candidates(grant, terms, wanted) {
-        if let Some(found) = context.children.namespace(&name)
-            && found.labels().get(GRANT_LABEL) == Some(&own)
-        {
+        let known = context.children.namespace(&name);
+        let found = if known.is_none() && afresh { read(&name, context).await? } else { known };
+        if let Some(found) = found.filter(|n| n.labels().get(GRANT_LABEL) == Some(&own)) {
             return there(&found, context).await;
         }
     }
     Ok(Lent::Missing(wanted.to_owned()))
 }
 
-async fn recorded_one(grant: &Grant, recorded: &NamespaceRef, context: &Context) -> Result<Lent, Error> {
+async fn recorded_one(
+    grant: &Grant,
+    recorded: &NamespaceRef,
+    afresh: bool,
+    context: &Context,
+) -> Result<Lent, Error> {
     let found = match context.children.namespace(&recorded.name) {
-        Some(found) if found.uid().as_deref() == Some(&recorded.uid) => Some(found),
+        Some(found) if !afresh && found.uid().as_deref() == Some(&recorded.uid) => Some(found),
         // Gone must not be an old answer.
-        _ => {
-            let api: Api<Namespace> = Api::all(context.client.clone());
-            api.get_metadata_opt(&recorded.name).await.doing("look whether the namespace is still there")?
-        }
+        _ => read(&recorded.name, context).await?,
     };
     match found.filter(|n| n.uid().as_deref() == Some(&recorded.uid)) {
         None => Ok(Lent::Gone),
@@ -82,6 +85,11 @@ async fn recorded_one(grant: &Grant, recorded: &NamespaceRef, context: &Context)
         }
         Some(_) => Ok(Lent::HandedOn),
     }
+}
+
+async fn read(name: &str, context: &Context) -> Result<Option<PartialObjectMeta<Namespace>>, Error> {
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    api.get_metadata_opt(name).await.doing("look whether the namespace is there")
 }
 
 async fn there(found: &PartialObjectMeta<Namespace>, context: &Context) -> Result<Lent, Error> {
@@ -120,13 +128,18 @@ fn candidates(grant: &Grant, terms: &NamespaceTerms, name: &str) -> Vec<String> 
 pub(super) async fn make(grant: &Grant, seen: &[Lent], context: &Context) -> Result<Vec<Lent>, Error> {
     let Some(terms) = &grant.spec.namespaces else { return Ok(Vec::new()) };
     if !terms.extends.is_empty() {
+        // One by one, and all that want them in the same order: who loses the first has none that he would delete.
+        let mut taken = Vec::new();
+        for lent in seen {
+            taken.push(take_over(grant, terms, lent, context).await?);
+            if matches!(taken.last(), Some(Lent::Taken(_))) {
+                return Ok(taken);
+            }
+        }
         take_places_over(grant, terms, context).await?;
-        return join_all(seen.iter().map(|lent| take_over(grant, terms, lent, context)))
-            .await
-            .into_iter()
-            .collect();
+        return Ok(taken);
     }
-    if !claim_places(grant, terms, context).await? {
+    if !claim_places(grant, terms, 0, context).await? {
         return Ok(vec![Lent::NoPlace]);
     }
     join_all(seen.iter().map(|lent| make_one(grant, terms, lent, context))).await.into_iter().collect()
@@ -189,16 +202,15 @@ async fn take_over(
     let api: Api<Namespace> = Api::all(context.client.clone());
     let own = grant.name_any();
     match write::hand_on(&api, name, Some(&namespace.uid), (&terms.extends, &own), None).await {
+        Ok(taken) if taken.metadata.deletion_timestamp.is_none() => Ok(Lent::There(namespace)),
         // Its end had begun before.
-        Ok(taken) if taken.metadata.deletion_timestamp.is_some() => {
-            Ok(Lent::Taken(format!("namespace {name} is being deleted")))
-        }
-        Ok(_) => Ok(Lent::There(namespace)),
+        Ok(_) => Ok(Lent::Going(namespace, String::new())),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {
-            let there = api.get_metadata_opt(name).await.doing("look whose the namespace is")?;
-            match there.filter(|n| n.labels().get(GRANT_LABEL) == Some(&own)) {
-                Some(found) => self::there(&found, context).await,
-                None => Ok(Lent::Taken(format!("{name} is not there any more, or not lent any more"))),
+            // What is gone keeps the others from nothing.
+            match read(name, context).await?.filter(|n| n.uid().as_deref() == Some(&namespace.uid)) {
+                None => Ok(Lent::Gone),
+                Some(found) if found.labels().get(GRANT_LABEL) == Some(&own) => there(&found, context).await,
+                Some(_) => Ok(Lent::Taken(format!("{name} is kept on by another request"))),
             }
         }
         Err(error) => Err(error).doing("take the namespace over"),
@@ -207,10 +219,17 @@ async fn take_over(
 
 /// Claims a place for each namespace, so that nobody has more than he may, however many are asked for at once: each
 /// place is an object that can be made only once. Are there enough?
-async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<bool, Error> {
+/// `taken` of them it has, of which the watch need not tell yet.
+async fn claim_places(
+    grant: &Grant,
+    terms: &NamespaceTerms,
+    taken: usize,
+    context: &Context,
+) -> Result<bool, Error> {
     let ((whose, uid), class) = (grant.counts_for(), &grant.spec.terms.template.pin.uid);
     let most = usize::try_from(terms.max_live).unwrap_or(0);
-    let mut missing = terms.names.len().saturating_sub(context.children.places(&grant.name_any()).len());
+    let own = context.children.places(&grant.name_any()).len().max(taken);
+    let mut missing = terms.names.len().saturating_sub(own);
     while missing > 0 {
         let all = (0..most).map(|n| place_name(class, whose, uid, n));
         let Some(name) = context.children.claim_place(all) else { return Ok(false) };
@@ -235,17 +254,23 @@ async fn claim_places(grant: &Grant, terms: &NamespaceTerms, context: &Context) 
     Ok(true)
 }
 
-/// The places of the grant that is extended become this one's.
+/// The places of the grant that is extended become this one's; those that it has given back already are claimed anew, if
+/// nobody else was first.
 async fn take_places_over(grant: &Grant, terms: &NamespaceTerms, context: &Context) -> Result<(), Error> {
     let (api, owner) = (Kind::Role.api(&context.client, SESSIONS_NAMESPACE), children::owner(grant));
     let (from, to) = (&terms.extends, &grant.name_any());
     let places = context.children.places(from);
     let take = places.iter().map(|name| write::hand_on(&api, name, None, (from, to), Some(&owner)));
-    match try_join_all(take).await {
-        // Taken over, or gone, in the moment since they were looked for.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 422) => Ok(()),
-        taken => taken.map(drop).doing("take a place over"),
+    let mut taken = 0;
+    for done in join_all(take).await {
+        match done {
+            Ok(_) => taken += 1,
+            // Taken over, or gone, in the moment since they were looked for.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 422) => {}
+            Err(error) => return Err(error).doing("take a place over"),
+        }
     }
+    claim_places(grant, terms, taken, context).await.map(drop)
 }
 
 /// Is this the name of a place?

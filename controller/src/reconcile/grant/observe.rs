@@ -33,6 +33,8 @@ pub(crate) struct Observed {
     pub(crate) powerless: bool,
     /// Why the role that it lends is no longer what was agreed to.
     pub(crate) role_lost: Option<String>,
+    /// Why a part of it can never be made.
+    pub(crate) invalid: Option<String>,
     /// The container that it makes.
     pub(crate) container: Container,
     /// The namespaces that it lends, in the order of its terms.
@@ -69,7 +71,9 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let reported = grant.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let ended = conditions::is_true(reported, ENDED);
     if !ended {
-        seen.namespaces = namespaces::observe(grant, context).await?;
+        // What a pass made that was broken off need not be known yet.
+        let afresh = seen.request != RequestFacts::Standing || conditions::get(reported, ENDED).is_some();
+        seen.namespaces = namespaces::observe(grant, afresh, context).await?;
         look_at_ground(grant, &mut seen, context).await?;
     }
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
@@ -93,6 +97,8 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
         if !ending {
             // Another replica may be taking it back already, for a reason that this one's watch has not brought yet.
             seen.request = request_afresh(&grant.spec.request, context).await?;
+            // A namespace that goes takes its binding along.
+            seen.namespaces = namespaces::observe(grant, true, context).await?;
         }
         // What is to be evicted is looked for when everything else is gone: revoking does not wait for it.
         if ending && grant.spec.terms.on_end == OnEnd::Evict {
@@ -117,7 +123,8 @@ async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -
     };
     if let (true, true, Some(role)) = (over, grant.spec.account.is_empty(), &grant.spec.role) {
         let rbac = "rbac.authorization.k8s.io";
-        let may = may(&context.client, &role.namespace, "delete", rbac, "rolebindings", "").await;
+        // By this right the gate tells, too, where Oz may write: bindings it may delete everywhere to lend whole namespaces.
+        let may = may(&context.client, &role.namespace, "delete", rbac, "roles", "").await;
         seen.powerless = !may.doing("ask whether the binding may be deleted")?;
     }
     Ok(())

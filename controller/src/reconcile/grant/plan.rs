@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::PodRef;
+use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::NamespaceRef;
 use oz_shared::template::OnEnd;
 use oz_shared::{Grant, GrantStatus};
@@ -99,6 +100,9 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         );
         return Some(End::new("PodGone", message, true));
     }
+    if let Some(why) = &seen.invalid {
+        return Some(End::new("PartInvalid", why.as_str(), false));
+    }
     if let Some(why) = &seen.role_lost {
         return Some(End::new("RoleChanged", why.as_str(), false));
     }
@@ -153,7 +157,13 @@ fn namespaces_ended(grant: &Grant, lent: &[Lent]) -> Option<End> {
             _ => {}
         }
     }
-    if lent.is_empty() || lent.iter().any(|one| !matches!(one, Lent::Gone | Lent::HandedOn)) {
+    let over_with = |one: &Lent| match one {
+        Lent::Gone | Lent::HandedOn => true,
+        // Deleted before it was taken over.
+        Lent::Going(..) => !reports(grant, READY),
+        _ => false,
+    };
+    if lent.is_empty() || !lent.iter().all(over_with) {
         None
     } else if lent.contains(&Lent::HandedOn) {
         over("Extended", "another request keeps its namespaces on")
@@ -281,8 +291,10 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
         parts.filter(|e| !seen.children.iter().any(|c| c.is(e) && !c.terminating)).collect()
     };
     if seen.namespaces.iter().any(|one| matches!(one, Lent::Missing(_))) {
-        // The session is made beside them.
-        return Plan { order: Some(Order::Namespaces), make: missing(), ..Plan::default() };
+        // Beside them the session alone: owners come after what holds them.
+        let make = missing().into_iter().filter(|part| part.namespace == SESSIONS_NAMESPACE).collect();
+        let wake = Some(later(now, RETRY).min(made_by(grant)));
+        return Plan { order: Some(Order::Namespaces), make, wake, ..Plan::default() };
     }
     if let Some(words) = waiting_for(&seen.namespaces) {
         conditions::set(&mut status.conditions, READY, false, "Waiting", &words, generation, now);
@@ -315,8 +327,9 @@ fn surplus(grant: &Grant, seen: &Observed) -> Vec<Found> {
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     let remove: Vec<NamespaceRef> = namespaces::to_delete(&seen.namespaces).cloned().collect();
     let going = namespaces::going(&seen.namespaces);
-    // Places are kept for as long as the namespaces are there.
-    let parts = seen.children.iter().filter(|c| going.is_empty() || !namespaces::is_place(&c.name));
+    // Places are kept for as long as the namespaces are there, and what the watch tells of them may be another's by now.
+    let places = going.is_empty() && seen.complete;
+    let parts = seen.children.iter().filter(|c| places || !namespaces::is_place(&c.name));
     let revoke: Vec<Found> = parts.filter(|c| !c.is_harmless()).cloned().collect();
     let message = Vec::from_iter([&end.message].into_iter().chain(&going).map(String::as_str)).join("; ");
     let mut status = grant.status.clone().unwrap_or_default();

@@ -42,6 +42,7 @@ fn found(grant: &Grant) -> Vec<Found> {
             uid: format!("{}/{}", c.namespace, c.name),
             namespace: c.namespace,
             name: c.name,
+            version: "1".into(),
             grant: "oz-u1".into(),
             owner: Some("g-1".into()),
             rotation: 0,
@@ -95,6 +96,8 @@ fn ends_for_each_reason() {
     let nothing = || Observed { complete: true, ..standing(vec![]) };
     assert_eq!(reason(nothing(), at(600)), "Expired");
     assert_eq!(ended(&plan(&grant("Leave"), &nothing(), at(300))).unwrap().0, "NotMade");
+    let invalid = Observed { invalid: Some("no such resource".into()), ..nothing() };
+    assert_eq!(ended(&plan(&grant("Leave"), &invalid, at(1))).unwrap().0, "PartInvalid");
     assert_eq!(reason(Observed { request: RequestFacts::Gone, ..nothing() }, at(1)), "Deleted");
     assert_eq!(
         reason(Observed { request: RequestFacts::Released("by bob".into()), ..nothing() }, at(900)),
@@ -205,6 +208,14 @@ fn made() -> (Grant, Vec<Found>) {
         "the session is made beside them"
     );
     let session: Vec<Found> = first.make.iter().map(|c| Found::made(c, &lent)).collect();
+    // Nobody owns the one that is there while the other is still to come: what holds owners comes first.
+    let half = vec![Lent::There(space("a")), Lent::Missing("b".into())];
+    let half = plan(&lent, &lending(half, session.clone()), at(0));
+    assert_eq!((half.order, half.make, half.furnish), (Some(Order::Namespaces), vec![], vec![]));
+    assert!(half.wake.is_some());
+    let half = vec![Lent::There(space("a")), Lent::Waiting("b".into())];
+    let half = plan(&lent, &lending(half, session.clone()), at(0));
+    assert_eq!((half.make, half.furnish), (vec![], vec![]));
     let second = plan(&lent, &lending(both(), session.clone()), at(0));
     let furnished: Vec<_> =
         second.furnish.iter().map(|c| (c.namespace.as_str(), c.body["data"].clone())).collect();
@@ -259,6 +270,10 @@ fn namespaces_end_it_for_each_reason() {
     assert_eq!(ended(&plan(&lent, &lending(left, parts), at(1))), None);
     let fresh = spaces();
     assert_eq!(why(&fresh, vec![Lent::NoPlace]).as_deref(), Some("TooMany"));
+    // What was to be taken over, and is going.
+    let going = vec![Lent::Gone, Lent::Going(space("b"), String::new())];
+    let status = plan(&fresh, &lending(going, vec![]), at(1)).status.unwrap();
+    assert_eq!(conditions::get(&status.conditions, READY).unwrap().reason, "NamespaceGone");
     // The one that was made goes again.
     let taken = vec![Lent::There(space("a")), Lent::Taken("it is there".into())];
     let plan = plan(&fresh, &lending(taken, vec![]), at(1));

@@ -7,7 +7,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use oz_shared::names::{
-    ANSWER_ANNOTATION, GRANT_LABEL, ISSUE_TOKEN_LABEL, ISSUED_LABEL, NSPLEASE, REQUESTS_LABEL,
+    ANSWER_ANNOTATION, GRANT_LABEL, ISSUE_TOKEN_LABEL, ISSUED_LABEL, NSPLEASE, POD_SECURITY_LABEL,
+    REQUESTS_LABEL,
 };
 use serde_json::{Value, json};
 
@@ -84,7 +85,10 @@ pub(super) async fn apply(
 }
 
 fn namespace(name: &str, policy: Policy, settings: &Settings) -> kube::Result<Namespace> {
-    let labels = json!({GRANT_LABEL: NSPLEASE, REQUESTS_LABEL: settings.requests, ISSUE_TOKEN_LABEL: policy, THANK_YOU: ""});
+    let labels = json!({
+        GRANT_LABEL: NSPLEASE, REQUESTS_LABEL: settings.requests, ISSUE_TOKEN_LABEL: policy, THANK_YOU: "",
+        POD_SECURITY_LABEL: settings.pod_security,
+    });
     let namespace =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     serde_json::from_value(namespace).map_err(kube::Error::SerdeError)

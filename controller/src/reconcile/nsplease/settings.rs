@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// How often, unless the ConfigMap says only-once: only-once or multiple-times.
     #[arg(long, env = "TOKEN_POLICY_DEFAULT", default_value = TOKEN_POLICY_DEFAULT)]
     token_policy_default: String,
+    /// The Pod Security level that its namespaces enforce: privileged, baseline or restricted.
+    #[arg(long, env = "OZ_NSPLEASE_POD_SECURITY", default_value = POD_SECURITY)]
+    nsplease_pod_security: String,
 }
 
 const REQUESTS_NAMESPACE: &str = "nsplease-requests";
@@ -40,6 +43,7 @@ const VALID_REGEXES: &str = "^ci-commit-[0-9a-f]+$ ^ci-branch-[a-z0-9-]+$ ^nsp-[
 const IGNORE_SILENTLY: &str = "kube-root-ca.crt";
 const TOKEN_POLICY_ANNOTATION: &str = "nsplease.container.training/issue-token";
 const TOKEN_POLICY_DEFAULT: &str = "multiple-times";
+const POD_SECURITY: &str = "baseline";
 
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,8 @@ pub(crate) enum Error {
     Regex(#[from] regex::Error),
     #[error("TOKEN_POLICY_DEFAULT: {0:?} is neither only-once nor multiple-times")]
     Policy(String),
+    #[error("OZ_NSPLEASE_POD_SECURITY: {0:?} is neither privileged, baseline nor restricted")]
+    PodSecurity(String),
     #[error("REQUESTS_NAMESPACE: {0:?} is no name for it")]
     Namespace(String),
     #[error("OZ_NSPLEASE_SERVER: {0:?} is not the address of an API server")]
@@ -83,6 +89,8 @@ pub(crate) struct Settings {
     ignored: Vec<String>,
     pub(super) annotation: String,
     pub(super) default: Policy,
+    /// The Pod Security level of its namespaces.
+    pub(super) pod_security: String,
     /// The API server's address, as the Secrets tell it.
     pub(super) server: String,
     /// The certificates of its authority, as PEM; empty where those of the system are used.
@@ -115,6 +123,10 @@ impl Options {
             return Err(Error::Namespace(requests.to_owned()));
         }
         let default = or(&self.token_policy_default, TOKEN_POLICY_DEFAULT);
+        let pod_security = or(&self.nsplease_pod_security, POD_SECURITY);
+        if !["privileged", "baseline", "restricted"].contains(&pod_security) {
+            return Err(Error::PodSecurity(pod_security.to_owned()));
+        }
         let valid = or(&self.valid_regexes, VALID_REGEXES).split_ascii_whitespace().map(|pattern| {
             // Names are ASCII, and so are the classes of nsplease's own grep.
             RegexBuilder::new(pattern).unicode(false).size_limit(PATTERN_LIMIT).build()
@@ -128,6 +140,7 @@ impl Options {
                 .collect(),
             annotation: or(&self.token_policy_annotation, TOKEN_POLICY_ANNOTATION).to_owned(),
             default: Policy::read(default).ok_or_else(|| Error::Policy(default.to_owned()))?,
+            pod_security: pod_security.to_owned(),
             server: server.trim_end_matches('/').to_owned(),
             authority: config.root_cert.iter().flatten().map(|der| pem(der)).collect(),
         }))

@@ -62,7 +62,12 @@ impl Kind for Federation {
         let rbac = "rbac.authorization.k8s.io";
         let (names, reader) = ([spec.namespace.clone()], &spec.cluster_role);
         let (basis, may_invite, may_lend, found) = tokio::join!(
-            Basis::look(&class.spec.role, &names, client),
+            Basis::look(
+                (&spec.requester.username, &spec.requester.uid),
+                (&class.spec.role, &class.spec.resources),
+                &names,
+                context,
+            ),
             may(client, "", "bind", rbac, "clusterroles", PARTNER_ROLE),
             may(client, "", "lend-everywhere", rbac, "clusterroles", reader),
             async {

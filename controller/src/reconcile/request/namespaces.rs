@@ -10,10 +10,10 @@ use kube::{Api, Client, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::NamespaceTerms;
 use oz_shared::names::{
-    CLASS_LABEL, GRANT_LABEL, NETWORK_POLICIES_LABEL, SessionKind, grant_name, is_reserved_name,
-    is_reserved_namespace, partner_account, prefix_of,
+    CLASS_LABEL, GRANT_LABEL, NETWORK_POLICIES_LABEL, POD_SECURITY_LABEL, SessionKind, grant_name,
+    is_reserved_name, is_reserved_namespace, partner_account, prefix_of,
 };
-use oz_shared::namespace_class::{OnTaken, Prefix, Subject, SubjectKind};
+use oz_shared::namespace_class::{NamespaceResource, OnTaken, Prefix, Subject};
 use oz_shared::namespace_request::{Credential, CredentialKind};
 use oz_shared::template::RoleKind;
 use oz_shared::{Federation, Grant, NamespaceClass, NamespaceRequest, plain};
@@ -24,51 +24,57 @@ use super::roles::{LentRole, may, role_of};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error, later};
 
-/// The label by which Kubernetes enforces a Pod Security level.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
-
 /// What there must be for namespaces to be had, whoever asks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Basis {
-    /// May this process make namespaces, and bind the role of their owners in them?
+    /// May this process make namespaces?
     may_make: bool,
-    may_bind: bool,
+    /// The roles of their owners and of what stands in them that it may not bind.
+    unbindable: Vec<String>,
     /// The role of their owners.
     role: Option<LentRole>,
     /// The namespaces that have one of the names already, and stay.
     taken: Vec<String>,
+    /// Those of the wanted names that are spoken for: somebody else's namespaces are owned by accounts of such a namespace.
+    named: Vec<String>,
 }
 
 impl Basis {
-    pub(super) async fn look(role: &str, names: &[String], client: &Client) -> Result<Self, Error> {
-        let rbac = "rbac.authorization.k8s.io";
-        let (may_make, may_bind, role, taken) = tokio::join!(
+    /// For someone of this username and uid, by these owners' role and with these resources.
+    pub(super) async fn look(
+        whose: (&str, &str),
+        (role, resources): (&String, &[NamespaceResource]),
+        names: &[String],
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let client = &context.client;
+        let (may_make, unbindable, found, taken) = tokio::join!(
             may(client, "", "create", "", "namespaces", ""),
-            may(client, "", "bind", rbac, "clusterroles", role),
+            unbindable(role, resources, client),
             role_of(client, "", RoleKind::ClusterRole, role),
             taken(names, client),
         );
         Ok(Self {
             may_make: may_make.doing("ask whether namespaces may be made")?,
-            may_bind: may_bind.doing("ask whether the owners' role may be bound")?,
-            role: role.doing("read the owners' role")?,
+            unbindable: unbindable.doing("ask whether the roles may be bound")?,
+            role: found.doing("read the owners' role")?,
             taken: taken.doing("look whether the names are taken")?,
+            named: named(whose, names, context),
         })
     }
 
     /// The role of their owners, if namespaces are to be had on these terms.
     pub(super) fn offers(&self, terms: &NamespaceTerms) -> Result<&LentRole, NoOffer> {
         let unusable = |reason, message: String| Err(NoOffer::Unusable(reason, message));
-        let role = &terms.role;
         if !self.may_make {
             return unusable(
                 "NotEnabled",
                 "Oz is not enabled to make namespaces here: oz enable --namespaces".to_owned(),
             );
         }
-        if !self.may_bind {
+        if let Some(role) = self.unbindable.first() {
             let message = format!(
-                "Oz may not make anyone an owner by ClusterRole {role}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it"
+                "Oz may bind nobody to ClusterRole {role}: allow it by a ClusterRole with the label ozaccess.io/ceiling-namespaces: \"true\" that has the verb bind on it"
             );
             return unusable("BeyondCeiling", message);
         }
@@ -76,9 +82,13 @@ impl Basis {
             let taken = plain::some_of(&self.taken);
             return unusable("NameTaken", format!("there is a namespace {taken} already: Oz adopts none"));
         }
+        if let Some(name) = self.named.first().filter(|_| terms.extends.is_empty()) {
+            let message = format!("accounts of a namespace {name} have rights elsewhere that are not yours");
+            return unusable("NameTaken", message);
+        }
         match &self.role {
             Some(role) => Ok(role),
-            None => unusable("NotFound", format!("ClusterRole {role} is not there")),
+            None => unusable("NotFound", format!("ClusterRole {} is not there", terms.role)),
         }
     }
 }
@@ -135,13 +145,18 @@ impl Kind for NamespaceRequest {
         let extends = whose(&self.spec.extends.uid);
         let partner = partner(self, context);
         let lent = partner.as_ref().and_then(|grant| grant.spec.namespaces.as_ref());
-        let role = lent.map_or(&class.spec.role, |terms| &terms.role);
         let names = if self.spec.extends.uid.is_empty() { self.spec.namespaces.as_slice() } else { &[] };
         let requester = &self.spec.requester;
         let holder = partner.as_ref().map(|grant| grant.name_any());
         let counts_for = holder.as_deref().map_or((&*requester.username, &*requester.uid), |name| (name, ""));
         Ok(Found {
-            basis: Basis::look(role, names, &context.client).await?,
+            basis: Basis::look(
+                (&requester.username, &requester.uid),
+                lent.map_or((&class.spec.role, &*class.spec.resources), |terms| (&terms.role, &*terms.resources)),
+                names,
+                context,
+            )
+            .await?,
             live: live(counts_for, class, extends.as_deref(), context),
             shares: whose(&self.spec.credential.uid),
             extends,
@@ -164,13 +179,18 @@ impl Kind for NamespaceRequest {
                 names_offered(class, &spec.namespaces, &spec.requester.username, None)?;
                 String::new()
             }
-            (Some(grant), false) => extended(self, grant)?,
+            (Some(grant), false) => extended(self, class, grant)?,
             (None, false) => {
                 return unusable("NothingToExtend", no_such_request(&spec.extends.name));
             }
         };
         let shared = match (&found.shares, spec.credential.kind) {
-            (Some(grant), CredentialKind::Of) if !grant.spec.account.is_empty() => Some(&grant.spec.account),
+            // That of the request whose end this one is would end with it.
+            (Some(grant), CredentialKind::Of)
+                if !grant.spec.account.is_empty() && spec.credential.uid != spec.extends.uid =>
+            {
+                Some(&grant.spec.account)
+            }
             (_, CredentialKind::Of) => {
                 return unusable("NoCredential", no_such_request(&spec.credential.name));
             }
@@ -178,7 +198,7 @@ impl Kind for NamespaceRequest {
         };
         let mut owners = spec.owners.clone();
         if spec.credential.kind == CredentialKind::Requester {
-            let holder = subject(&spec.requester.username);
+            let holder = Subject::of(&spec.requester.username);
             if holder.name.starts_with("system:") || is_reserved_namespace(&holder.namespace) {
                 let message = format!("{} owns nothing by name", spec.requester.username);
                 return unusable("RequesterNotLendable", message);
@@ -186,11 +206,16 @@ impl Kind for NamespaceRequest {
             owners.insert(0, holder);
         }
         let session = (spec.credential.kind == CredentialKind::Session).then_some(SessionKind::Roles);
+        let mut names = spec.namespaces.clone();
+        if !extends.is_empty() {
+            // All who would take them over do so in one order.
+            names.sort_unstable();
+        }
         let namespaces = NamespaceTerms {
             shared_account: shared.cloned().unwrap_or_default(),
             owners,
             extends,
-            ..terms_of(class, spec.namespaces.clone())
+            ..terms_of(class, names)
         };
         let role = found.basis.offers(&namespaces)?;
         enough_places(found.live, &namespaces, &spec.class)?;
@@ -305,6 +330,33 @@ async fn taken(names: &[String], client: &Client) -> kube::Result<Vec<String>> {
     Ok(stays.map(|n| n.name_any()).collect())
 }
 
+/// The ClusterRoles that would be bound, for owners and in what stands there, and that this process may not bind.
+async fn unbindable(
+    role: &String,
+    resources: &[NamespaceResource],
+    client: &Client,
+) -> kube::Result<Vec<String>> {
+    let of_resources = resources.iter().filter_map(|r| r.role.as_ref());
+    let ask = [role].into_iter().chain(of_resources).map(async |role| {
+        let may = may(client, "", "bind", "rbac.authorization.k8s.io", "clusterroles", role).await?;
+        Ok::<_, kube::Error>((!may).then(|| role.clone()))
+    });
+    Ok(futures::future::try_join_all(ask).await?.into_iter().flatten().collect())
+}
+
+/// Those of the wanted names by which a live grant of somebody else names accounts: whoever makes accounts there would have
+/// what those were given.
+fn named(whose: (&str, &str), names: &[String], context: &Context) -> Vec<String> {
+    let grants = context.grants.state();
+    let others = grants.iter().filter(|g| (&*g.spec.holder.username, &*g.spec.holder.uid) != whose);
+    let terms: Vec<&NamespaceTerms> = others.filter_map(|g| g.spec.namespaces.as_ref()).collect();
+    let subjects = || {
+        let of_resources = terms.iter().flat_map(|t| &t.resources).flat_map(|r| r.subjects.iter().flatten());
+        terms.iter().flat_map(|t| &t.owners).chain(of_resources)
+    };
+    names.iter().filter(|name| subjects().any(|s| s.namespace == **name)).cloned().collect()
+}
+
 /// The live grant for another request of the same requester in the same namespace, given that one's uid.
 fn lent_to(request: &NamespaceRequest, uid: &str, context: &Context) -> Option<Arc<Grant>> {
     let grant = context.grants.get(&ObjectRef::new(&grant_name(uid))).filter(|_| !uid.is_empty())?;
@@ -341,7 +393,7 @@ fn no_such_request(name: &str) -> String {
 }
 
 /// The name of the grant whose namespaces are taken over, if they are those that are named.
-fn extended(request: &NamespaceRequest, grant: &Grant) -> Result<String, NoOffer> {
+fn extended(request: &NamespaceRequest, class: &NamespaceClass, grant: &Grant) -> Result<String, NoOffer> {
     let there = grant.status.iter().flat_map(|s| &s.namespaces).map(|n| &n.name);
     let (mut there, mut named): (Vec<_>, Vec<_>) =
         (there.collect(), request.spec.namespaces.iter().collect());
@@ -354,6 +406,14 @@ fn extended(request: &NamespaceRequest, grant: &Grant) -> Result<String, NoOffer
             request.spec.extends.name, grant.spec.terms.template.name
         );
         return Err(NoOffer::Unusable("NothingToExtend", message));
+    }
+    // They stay what they are; nobody is told, or asked to agree to, something else.
+    let same =
+        |terms: &NamespaceTerms| terms.resources == class.spec.resources && terms.labels == labels(class);
+    if !grant.spec.namespaces.as_ref().is_some_and(same) {
+        let message =
+            format!("class {} has changed since they were made: ask for new ones", request.spec.class);
+        return Err(NoOffer::Unusable("ClassChanged", message));
     }
     Ok(grant.name_any())
 }
@@ -396,22 +456,9 @@ pub(super) fn names_offered(
     Ok(())
 }
 
-/// Somebody by his username, as RBAC binds him.
-fn subject(username: &str) -> Subject {
-    let account = username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    match account {
-        Some((namespace, name)) => Subject {
-            kind: SubjectKind::ServiceAccount,
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-        },
-        None => Subject { kind: SubjectKind::User, name: username.to_owned(), namespace: String::new() },
-    }
-}
-
 fn labels(class: &NamespaceClass) -> BTreeMap<String, String> {
     let mut labels = class.spec.labels.clone();
-    labels.insert(POD_SECURITY.to_owned(), class.spec.pod_security.as_str().to_owned());
+    labels.insert(POD_SECURITY_LABEL.to_owned(), class.spec.pod_security.as_str().to_owned());
     // A class may be called what no label can say.
     let name = class.name_any();
     if name.len() <= 63 {
@@ -494,15 +541,5 @@ mod tests {
         }
         assert!(!offered_to(Some("site-a"), "site-a-[0-9]", "Partner", "site-a-x"));
         assert!(!offered(".*", "Partner", "site-a-x"), "who is no partner has no such name");
-    }
-
-    #[test]
-    fn accounts_are_bound_as_what_they_are() {
-        let account = subject("system:serviceaccount:ci:builder");
-        assert_eq!(
-            (account.kind, account.namespace.as_str(), account.name.as_str()),
-            (SubjectKind::ServiceAccount, "ci", "builder")
-        );
-        assert_eq!(subject("alice").kind, SubjectKind::User);
     }
 }
