@@ -72,7 +72,8 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     let ended = conditions::is_true(reported, ENDED);
     if !ended {
         // What a pass made that was broken off need not be known yet.
-        let afresh = seen.request != RequestFacts::Standing || conditions::get(reported, ENDED).is_some();
+        let standing = matches!(seen.request, RequestFacts::Standing(_));
+        let afresh = !standing || conditions::get(reported, ENDED).is_some();
         seen.namespaces = namespaces::observe(grant, afresh, context).await?;
         look_at_ground(grant, &mut seen, context).await?;
     }

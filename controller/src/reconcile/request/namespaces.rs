@@ -152,7 +152,9 @@ impl Kind for NamespaceRequest {
         Ok(Found {
             basis: Basis::look(
                 (&requester.username, &requester.uid),
-                lent.map_or((&class.spec.role, &*class.spec.resources), |terms| (&terms.role, &*terms.resources)),
+                lent.map_or((&class.spec.role, &*class.spec.resources), |terms| {
+                    (&terms.role, &*terms.resources)
+                }),
                 names,
                 context,
             )
@@ -485,7 +487,7 @@ pub(super) fn words(terms: &NamespaceTerms, owner: &str, by: &str, others: &[Sub
         words.push(format!("also owned, by name, by {owners}"));
     }
     let policies = if terms.labels.contains_key(NETWORK_POLICIES_LABEL) { "may not" } else { "may" };
-    let security = terms.labels.get(POD_SECURITY).map(String::as_str).unwrap_or_default();
+    let security = terms.labels.get(POD_SECURITY_LABEL).map(String::as_str).unwrap_or_default();
     words.push(format!("Pod Security {security}; owners {policies} write NetworkPolicies"));
     if !terms.resources.is_empty() {
         let of = terms.resources.iter().map(|r| match &r.role {
