@@ -31,7 +31,7 @@ use crate::schema::{DURATION, LABEL, ROLE_OR_EMPTY, SUBDOMAIN, TEXT, rules};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = request_rules("self.organization == oldSelf.organization && self.cluster == oldSelf.cluster && self.class == oldSelf.class && self.namespace == oldSelf.namespace && self.further == oldSelf.further && self.clusterRole == oldSelf.clusterRole")))]
+#[schemars(extend("x-kubernetes-validations" = request_rules("self.organization == oldSelf.organization && self.cluster == oldSelf.cluster && self.class == oldSelf.class && self.__namespace__ == oldSelf.__namespace__ && self.further == oldSelf.further && self.clusterRole == oldSelf.clusterRole")))]
 pub struct FederationSpec {
     /// Whose partner it is.
     #[schemars(length(min = 1, max = 128), regex(pattern = TEXT))]
