@@ -122,7 +122,7 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
         let rotates = rotation(grant, seen).is_some();
         let lost = parts(grant, seen).into_iter().find(|e| {
             let there = seen.children.iter().any(|c| c.is(e) && !c.terminating);
-            !there && !(rotates && e.kind == Kind::ServiceAccount)
+            !(there || rotates && e.kind == Kind::ServiceAccount)
         });
         if let Some(lost) = lost {
             let place =
