@@ -37,8 +37,8 @@ fn every_field_is_described() {
             );
             walk(field, &path);
         }
-        for below in ["items", "additionalProperties"] {
-            walk(&schema[below], path);
+        for below in ["items", "additionalProperties"].into_iter().filter_map(|below| schema.get(below)) {
+            walk(below, path);
         }
     }
     for crd in oz_shared::custom_resource_definitions() {
