@@ -3,7 +3,7 @@
 
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::PartialObjectMeta;
+use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::grant::NamespaceTerms;
@@ -232,7 +232,10 @@ async fn claim_places(
     let mut missing = terms.names.len().saturating_sub(own);
     while missing > 0 {
         let all = (0..most).map(|n| place_name(class, whose, uid, n));
-        let Some(name) = context.children.claim_place(all) else { return Ok(false) };
+        let Some(name) = context.children.claim_place(all) else {
+            // Another replica may have claimed them for it.
+            return Ok(places(grant, context).await? >= terms.names.len());
+        };
         let place = children::place(grant, &name);
         let api = place.kind.api(&context.client, &place.namespace);
         let object = serde_json::from_value(place.body).map_err(kube::Error::SerdeError);
@@ -252,6 +255,14 @@ async fn claim_places(
         }
     }
     Ok(true)
+}
+
+/// How many places the grant has, read afresh.
+async fn places(grant: &Grant, context: &Context) -> Result<usize, Error> {
+    let api = Kind::Role.api(&context.client, SESSIONS_NAMESPACE);
+    let own = ListParams::default().labels(&format!("{GRANT_LABEL}={}", grant.name_any()));
+    let there = api.list_metadata(&own).await.doing("look for its places")?;
+    Ok(there.iter().filter(|role| is_place(&role.name_any())).count())
 }
 
 /// The places of the grant that is extended become this one's; those that it has given back already are claimed anew, if
