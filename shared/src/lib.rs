@@ -5,6 +5,7 @@ mod access_request;
 pub mod conditions;
 pub mod copy;
 pub mod debug;
+pub mod delegation;
 pub mod duration;
 pub mod exec;
 pub mod federation;
@@ -23,6 +24,7 @@ mod schema;
 pub mod template;
 
 pub use access_request::{AccessRequest, AccessRequestSpec};
+pub use delegation::{Delegation, DelegationSpec, DelegationStatus};
 pub use federation::{Federation, FederationSpec};
 pub use grant::{Grant, GrantSpec, GrantStatus};
 pub use namespace_class::{NamespaceClass, NamespaceClassSpec};
@@ -49,6 +51,7 @@ pub fn custom_resource_definitions()
         NamespaceClass::crd(),
         NamespaceRequest::crd(),
         Federation::crd(),
+        Delegation::crd(),
         Grant::crd(),
     ]
 }
