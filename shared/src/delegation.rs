@@ -427,6 +427,9 @@ pub struct DelegationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 2048)))]
     pub granted: Vec<String>,
+    /// When it was first lent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent_at: Option<Time>,
     /// When it ended for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
