@@ -1,0 +1,6 @@
+use super::*;
+
+#[test]
+fn reads() {
+    assert_eq!(TimeTrigger::parse("Never", ""), Ok(TimeTrigger::Never));
+}
