@@ -22,6 +22,7 @@ pub mod request;
 pub mod role;
 mod schema;
 pub mod template;
+pub mod trigger_time;
 
 pub use access_request::{AccessRequest, AccessRequestSpec};
 pub use delegation::{Delegation, DelegationSpec, DelegationStatus};
