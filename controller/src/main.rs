@@ -13,6 +13,7 @@ mod reconcile;
 mod report;
 mod rests;
 mod run;
+mod sightings;
 mod sweep;
 mod watches;
 mod write;
