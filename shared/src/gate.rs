@@ -9,7 +9,7 @@ use crate::names::{GATE_PROBE, GATE_REVISION, GRANT_LABEL, SESSIONS_NAMESPACE, S
 use crate::request::Requester;
 
 /// The policies that must be there, each with its bindings.
-pub const POLICIES: [(&str, &[&str]); 12] = [
+pub const POLICIES: [(&str, &[&str]); 13] = [
     ("oz-request-create", &["oz-request-create"]),
     ("oz-request-template", &["oz-request-template-create", "oz-request-template-update"]),
     ("oz-request-class", &["oz-request-class-create", "oz-request-class-update"]),
@@ -17,6 +17,7 @@ pub const POLICIES: [(&str, &[&str]); 12] = [
     ("oz-request-delete", &["oz-request-delete"]),
     ("oz-template", &["oz-template"]),
     ("oz-namespaces", &["oz-namespaces"]),
+    ("oz-delegation", &["oz-delegation"]),
     ("oz-guard", &["oz-guard"]),
     ("oz-sessions", &["oz-sessions"]),
     ("oz-records", &["oz-records"]),
@@ -106,6 +107,11 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
         "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceRequest", "metadata": {"name": "gate-probe-long"},
         "spec": {"class": GATE_PROBE, "namespaces": ["gate-probe"], "duration": "2m", "requester": me},
     });
+    let delegation = json!({
+        "apiVersion": "ozaccess.io/v1alpha1", "kind": "Delegation", "metadata": {"name": "gate-probe"},
+        "spec": {"origin": {"kind": "Role", "name": "gate-probe"}, "destinations": [{"kind": "User", "name": "gate-probe"}],
+                 "triggers": [{"time": "Never"}], "deletionTriggers": [{"time": "now"}], "requester": me},
+    });
     let event = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "gate-probe"},
         "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "ozaccess.io/controller",
@@ -134,6 +140,7 @@ pub fn probes(me: &Requester) -> Vec<Probe> {
         Probe::new("oz-template", "POST", &format!("{oz}/accesstemplates"), &template).by_controller(),
         Probe::new("oz-namespaces", "POST", "/apis/ozaccess.io/v1alpha1/namespaceclasses", &class)
             .by_controller(),
+        Probe::new("oz-delegation", "POST", &format!("{oz}/delegations"), &delegation),
         Probe::new("oz-guard", "POST", &roles, &role(json!({GRANT_LABEL: "gate-probe"}))),
         Probe::new(
             "oz-sessions",

@@ -5,6 +5,7 @@ mod access_request;
 pub mod conditions;
 pub mod copy;
 pub mod debug;
+pub mod delegation;
 pub mod duration;
 pub mod exec;
 pub mod federation;
@@ -24,6 +25,7 @@ pub mod template;
 pub mod trigger_time;
 
 pub use access_request::{AccessRequest, AccessRequestSpec};
+pub use delegation::{Delegation, DelegationSpec, DelegationStatus};
 pub use federation::{Federation, FederationSpec};
 pub use grant::{Grant, GrantSpec, GrantStatus};
 pub use namespace_class::{NamespaceClass, NamespaceClassSpec};
@@ -50,6 +52,7 @@ pub fn custom_resource_definitions()
         NamespaceClass::crd(),
         NamespaceRequest::crd(),
         Federation::crd(),
+        Delegation::crd(),
         Grant::crd(),
     ]
 }

@@ -53,6 +53,14 @@ pub const FEDERATIONS_ROLE: &str = "oz-controller-federations";
 pub const FEDERATIONS_CEILING_ROLE: &str = "oz-ceiling-federations";
 /// Bound in a partner's first namespace to its account: there it asks for further ones.
 pub const PARTNER_ROLE: &str = "oz-partner";
+/// Bound in a namespace by `oz enable NS --delegations`: what the controller does to delegate there.
+pub const DELEGATIONS_ROLE: &str = "oz-controller-delegations";
+/// Bound in a namespace by `oz enable NS --delegations=secrets`: Secrets may be waited for there.
+pub const DELEGATIONS_SECRETS_ROLE: &str = "oz-controller-delegations-secrets";
+/// Bound in the whole cluster by `oz enable --delegations`: what the controller does to delegate everywhere.
+pub const DELEGATIONS_EVERYWHERE_ROLE: &str = "oz-controller-delegations-everywhere";
+/// Bound in the whole cluster by `oz enable --delegations`: which ClusterRoles may be delegated everywhere.
+pub const DELEGATIONS_CEILING_ROLE: &str = "oz-ceiling-delegations";
 /// How the names of partners' accounts begin.
 pub const PARTNER: &str = "oz-f-";
 /// On a partner's account: how often it had been made anew when it was made.
@@ -93,6 +101,14 @@ pub fn grant_name(request_uid: &str) -> String {
 #[must_use]
 pub fn account_name(kind: SessionKind, request_uid: &str, deadline: jiff::Timestamp) -> String {
     format!("{}{}-x{}", kind.prefix(), id(request_uid), deadline.as_second())
+}
+
+/// The binding by which the delegation with this uid lends a role, or mirrors a binding, told by what makes it another:
+/// its namespace, its name, its uid and the role.
+#[must_use]
+pub fn delegated_name(delegation_uid: &str, of: &[&str]) -> String {
+    let of = crate::plain::digest(&serde_json::json!(of));
+    format!("oz-d-{}-{}", id(delegation_uid), of.chars().take(16).collect::<String>())
 }
 
 /// The copy of a pod of `workload`, or the container put into one, for the request with this uid: a DNS label.
@@ -185,6 +201,9 @@ mod tests {
         ] {
             assert_eq!(partner_account(other), None, "{other}");
         }
+        let mirror = delegated_name(uid, &["shop", "ops", "1"]);
+        assert!(mirror.starts_with("oz-d-7f2a91bb03c1-") && mirror.len() <= 63 && !is_grant_name(&mirror));
+        assert_ne!(mirror, delegated_name(uid, &["shop", "ops1", ""]));
         assert_eq!(copy_name("db", uid), "db-oz-7f2a91bb03c1");
         assert_eq!(copy_name(&"a.b-".repeat(30), uid).len(), 63);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Refused;
 
 /// Files under `manifests/`, by what they are for. A test fails when one is missing here.
-const FILES: [(Part, &str, &str); 18] = [
+const FILES: [(Part, &str, &str); 20] = [
     (Part::Kinds, "crds/accesstemplates.yaml", include_str!("../../../manifests/crds/accesstemplates.yaml")),
     (Part::Kinds, "crds/accessrequests.yaml", include_str!("../../../manifests/crds/accessrequests.yaml")),
     (
@@ -21,6 +21,7 @@ const FILES: [(Part, &str, &str); 18] = [
         include_str!("../../../manifests/crds/namespacerequests.yaml"),
     ),
     (Part::Kinds, "crds/federations.yaml", include_str!("../../../manifests/crds/federations.yaml")),
+    (Part::Kinds, "crds/delegations.yaml", include_str!("../../../manifests/crds/delegations.yaml")),
     (Part::Kinds, "crds/grants.yaml", include_str!("../../../manifests/crds/grants.yaml")),
     (Part::Rights, "namespaces.yaml", include_str!("../../../manifests/namespaces.yaml")),
     (Part::Rights, "rbac/people.yaml", include_str!("../../../manifests/rbac/people.yaml")),
@@ -28,6 +29,11 @@ const FILES: [(Part, &str, &str); 18] = [
     (Part::Gate, "admission/requests.yaml", include_str!("../../../manifests/admission/requests.yaml")),
     (Part::Gate, "admission/templates.yaml", include_str!("../../../manifests/admission/templates.yaml")),
     (Part::Gate, "admission/namespaces.yaml", include_str!("../../../manifests/admission/namespaces.yaml")),
+    (
+        Part::Gate,
+        "admission/delegations.yaml",
+        include_str!("../../../manifests/admission/delegations.yaml"),
+    ),
     (Part::Gate, "admission/guard.yaml", include_str!("../../../manifests/admission/guard.yaml")),
     (Part::Gate, "admission/sessions.yaml", include_str!("../../../manifests/admission/sessions.yaml")),
     (Part::Gate, "admission/records.yaml", include_str!("../../../manifests/admission/records.yaml")),
