@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::slice;
 
 use oz_shared::request::Requester;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::Error;
@@ -31,14 +32,16 @@ Examples:
   # Partners' clusters
   kubectl auth whoami -o yaml > me.yaml
   kubectl get clusters.slateci.io,clusternss.slateci.io -A -o yaml > old.yaml
-  oz migrate federation-controller --requester me.yaml old.yaml > partners.yaml
+  oz migrate federation-controller --only policy old.yaml | kubectl apply -f -
+  oz migrate federation-controller --only requests --requester me.yaml old.yaml | kubectl create -f -
 
   # Pipelines
   kubectl -n nsplease-system get deployments -o yaml | oz migrate nsplease - > class.yaml
 
   # Developers
   kubectl get dispatchusers,ownednamespaces -n dispatch -o yaml > old.yaml
-  oz migrate dispatch --requester me.yaml old.yaml > namespaces.yaml";
+  oz migrate dispatch --only policy old.yaml | kubectl apply -f -
+  oz migrate dispatch --only requests --requester me.yaml old.yaml | kubectl create -f -";
 
 /// What is said of requests that do not say whose they are.
 const UNASKED: &str = "spec.requester is left out, which is taken where Oz was installed with --fill-requester; else name who \
@@ -69,7 +72,7 @@ enum From {
     /// new account: they are told of.
     FederationController {
         #[command(flatten)]
-        whose: Whose,
+        asked: Asked,
         #[command(flatten)]
         files: Files,
     },
@@ -84,7 +87,7 @@ enum From {
     /// that stands for what that tool gave to all of them.
     Dispatch {
         #[command(flatten)]
-        whose: Whose,
+        asked: Asked,
         #[command(flatten)]
         files: Files,
     },
@@ -98,14 +101,33 @@ struct Files {
 }
 
 #[derive(Debug, clap::Args)]
-struct Whose {
+struct Asked {
     /// Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out
     #[arg(long, value_name = "FILE")]
     requester: Option<PathBuf>,
+    /// Print nothing else: what may be asked for has to be there before it is asked for
+    #[arg(long, value_name = "WHAT")]
+    only: Option<Only>,
 }
 
-impl Whose {
-    fn read(&self) -> Result<Option<Requester>, Error> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// The class, and what it needs
+    Policy,
+    /// What is asked for
+    Requests,
+}
+
+impl Only {
+    /// Is it this that an object is?
+    fn is(self, object: &Value) -> bool {
+        let is_request = matches!(object["kind"].as_str(), Some("Federation" | "NamespaceRequest"));
+        is_request == (self == Self::Requests)
+    }
+}
+
+impl Asked {
+    fn by(&self) -> Result<Option<Requester>, Error> {
         self.requester.as_deref().map(requester).transpose()
     }
 }
@@ -115,30 +137,33 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<u8, Error> {
         let documents = documents::read(&files.files)?.into_iter();
         Ok(documents.map(|Document { place, object }| (place, object)).unzip())
     };
+    let mut only = None;
     let (places, whole) = match &args.from {
         From::Oz(files) => {
             let (places, objects) = read(files)?;
             let each = objects.into_iter().map(oz::migrate).collect();
             (places, Whole { common: Migrated::default(), each })
         }
-        From::FederationController { whose, files } => {
+        From::FederationController { asked, files } => {
+            only = asked.only;
             let (places, objects) = read(files)?;
-            (places, federation_controller::migrate(objects, whose.read()?.as_ref()))
+            (places, federation_controller::migrate(objects, asked.by()?.as_ref()))
         }
         From::Nsplease(files) => {
             let (places, objects) = read(files)?;
             (places, nsplease::migrate(objects))
         }
-        From::Dispatch { whose, files } => {
+        From::Dispatch { asked, files } => {
+            only = asked.only;
             let (places, objects) = read(files)?;
-            (places, dispatch::migrate(objects, whose.read()?.as_ref()))
+            (places, dispatch::migrate(objects, asked.by()?.as_ref()))
         }
     };
-    print(places, whole, app)
+    print(places, whole, only, app)
 }
 
 /// Prints what became of the objects that stood in these places.
-fn print(places: Vec<String>, whole: Whole, app: &App) -> Result<u8, Error> {
+fn print(places: Vec<String>, whole: Whole, only: Option<Only>, app: &App) -> Result<u8, Error> {
     let mut migrated = Vec::new();
     let mut broken = Vec::new();
     for (place, one) in places.into_iter().zip(whole.each) {
@@ -163,6 +188,7 @@ fn print(places: Vec<String>, whole: Whole, app: &App) -> Result<u8, Error> {
         }
         objects.append(&mut one.objects);
     }
+    objects.retain(|object| only.is_none_or(|only| only.is(object)));
     let texts = objects.iter().map(yaml).collect::<Result<Vec<_>, _>>()?;
     if !texts.is_empty() {
         app.printer.data(&texts.join("---\n"))?;
