@@ -216,3 +216,35 @@ async fn from_dispatch() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn from_subject_access_delegation() {
+    scenario("cli-migrated-delegation", async |world| {
+        world.ns.bind("alice-delegates", "oz-delegator", &[user("alice")]).await.unwrap();
+        world.until_may(&world.alice, "create", "ozaccess.io", "delegations", true).await.unwrap();
+        let (home, alice) = (Home::of(world, "admin"), Home::of(world, "alice"));
+        let old = format!(
+            "apiVersion: authz.k8s.io/v1alpha1\nkind: SubjectAccessDelegation\nmetadata: {{name: nights, namespace: {}}}\n\
+             spec:\n  repeat: 365\n  originSubject: {{kind: User, name: Employee}}\n\
+             \x20 destinationSubjects: [{{kind: User, name: Remote-Employee1}}, {{kind: User, name: Remote-Employee2}}]\n\
+             \x20 triggers: [{{kind: Time, value: '6:00pm'}}, {{kind: AddPod, value: 'web-*', replicas: 2}}]\n\
+             \x20 deletionTriggers: [{{kind: Time, value: 14h}}]\n",
+            world.ns.name
+        );
+        for home in [&home, &alice] {
+            fs::write(home.path().join("old.yaml"), &old).unwrap();
+            whoami(home);
+        }
+        let args = ["migrate", "subject-access-delegation", "--requester", "me.yaml", "old.yaml"];
+        let said = home.oz(&args);
+        assert!(said.code == 0 && said.stderr.contains("6:00pm was of the zone"), "{said}");
+        let taken = dry(&home, &said.stdout());
+        assert!(taken.code == 0 && taken.stdout().contains("delegation.ozaccess.io/nights"), "{taken}");
+        // Nobody makes it in his place, and nobody hands on so what he could not hand on himself.
+        let other = dry(&alice, &said.stdout());
+        assert!(other.code != 0 && other.stderr.contains("must say who you are"), "{other}");
+        let more = dry(&alice, &alice.must(&args));
+        assert!(more.code != 0 && more.stderr.contains("only what you could hand on yourself"), "{more}");
+    })
+    .await;
+}

@@ -9,6 +9,7 @@ mod nsplease;
 mod object;
 mod oz;
 mod shell;
+mod subject_access_delegation;
 
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -41,13 +42,17 @@ Examples:
   # Developers
   kubectl get dispatchusers,ownednamespaces -n dispatch -o yaml > old.yaml
   oz migrate dispatch --only policy old.yaml | kubectl apply -f -
-  oz migrate dispatch --only requests --requester me.yaml old.yaml | kubectl create -f -";
+  oz migrate dispatch --only requests --requester me.yaml old.yaml | kubectl create -f -
+
+  # Rights lent on a cue
+  kubectl get subjectaccessdelegations -A -o yaml > old.yaml
+  oz migrate subject-access-delegation --requester me.yaml old.yaml | kubectl create -f -";
 
 /// What is said of requests that do not say whose they are.
 const UNASKED: &str = "spec.requester is left out, which is taken where Oz was installed with --fill-requester; else name who \
                        asks: kubectl auth whoami -o yaml > me.yaml, and --requester me.yaml";
 
-/// Translate what another tool was configured with into templates, classes and requests
+/// Translate what another tool was configured with into templates, classes, requests and delegations
 ///
 /// Reads files and writes to standard output: no cluster is asked or changed. What has no counterpart here is told on
 /// standard error.
@@ -91,6 +96,16 @@ enum From {
         #[command(flatten)]
         files: Files,
     },
+    /// From subject-access-delegation (authz.k8s.io): SubjectAccessDelegation
+    ///
+    /// Each becomes a Delegation, with as many iterations as it had at first. Its times of day were of the zone in which that
+    /// tool ran, and are of UTC.
+    SubjectAccessDelegation {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        files: Files,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,10 +116,16 @@ struct Files {
 }
 
 #[derive(Debug, clap::Args)]
-struct Asked {
+struct Whose {
     /// Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out
     #[arg(long, value_name = "FILE")]
     requester: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Asked {
+    #[command(flatten)]
+    whose: Whose,
     /// Print nothing else: what may be asked for has to be there before it is asked for
     #[arg(long, value_name = "WHAT")]
     only: Option<Only>,
@@ -126,7 +147,7 @@ impl Only {
     }
 }
 
-impl Asked {
+impl Whose {
     fn by(&self) -> Result<Option<Requester>, Error> {
         self.requester.as_deref().map(requester).transpose()
     }
@@ -147,7 +168,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<u8, Error> {
         From::FederationController { asked, files } => {
             only = asked.only;
             let (places, objects) = read(files)?;
-            (places, federation_controller::migrate(objects, asked.by()?.as_ref()))
+            (places, federation_controller::migrate(objects, asked.whose.by()?.as_ref()))
         }
         From::Nsplease(files) => {
             let (places, objects) = read(files)?;
@@ -156,7 +177,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Result<u8, Error> {
         From::Dispatch { asked, files } => {
             only = asked.only;
             let (places, objects) = read(files)?;
-            (places, dispatch::migrate(objects, asked.by()?.as_ref()))
+            (places, dispatch::migrate(objects, asked.whose.by()?.as_ref()))
+        }
+        From::SubjectAccessDelegation { whose, files } => {
+            let (places, objects) = read(files)?;
+            (places, subject_access_delegation::migrate(objects, whose.by()?.as_ref()))
         }
     };
     print(places, whole, only, app)

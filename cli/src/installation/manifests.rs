@@ -29,11 +29,7 @@ const FILES: [(Part, &str, &str); 20] = [
     (Part::Gate, "admission/requests.yaml", include_str!("../../../manifests/admission/requests.yaml")),
     (Part::Gate, "admission/templates.yaml", include_str!("../../../manifests/admission/templates.yaml")),
     (Part::Gate, "admission/namespaces.yaml", include_str!("../../../manifests/admission/namespaces.yaml")),
-    (
-        Part::Gate,
-        "admission/delegations.yaml",
-        include_str!("../../../manifests/admission/delegations.yaml"),
-    ),
+    (Part::Gate, "admission/delegations.yaml", include_str!("../../../manifests/admission/delegations.yaml")),
     (Part::Gate, "admission/guard.yaml", include_str!("../../../manifests/admission/guard.yaml")),
     (Part::Gate, "admission/sessions.yaml", include_str!("../../../manifests/admission/sessions.yaml")),
     (Part::Gate, "admission/records.yaml", include_str!("../../../manifests/admission/records.yaml")),
