@@ -111,3 +111,35 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn clocks_are_told_by_whose_they_are() {
+        let metrics = Metrics::default();
+        let told = |ntp: Option<i64>| {
+            let skew =
+                Skew { server: SignedDuration::from_millis(1500), ntp: ntp.map(SignedDuration::from_secs) };
+            metrics.text(&Counts { grants: 0, requests: Vec::new(), skew })
+        };
+        let believed = told(Some(20));
+        for line in [
+            "oz_clock_skew_seconds{clock=\"api-server\"} 1.5",
+            "oz_clock_skew_seconds{clock=\"ntp\"} 20.0",
+            "oz_ntp_believed 1",
+        ] {
+            assert!(believed.contains(line), "{believed}");
+        }
+        let refused = told(Some(3600));
+        assert!(
+            refused.contains("{clock=\"ntp\"} 3600.0") && refused.contains("oz_ntp_believed 0"),
+            "{refused}"
+        );
+        let silent = told(None);
+        assert!(!silent.contains("clock=\"ntp\"") && silent.contains("oz_ntp_believed 0"), "{silent}");
+    }
+}

@@ -1,3 +1,4 @@
+use clap::Parser as _;
 use jiff::Timestamp;
 use oz_client::ServerClock;
 use proptest::prelude::*;
@@ -196,6 +197,21 @@ fn servers_are_named_with_or_without_a_port() {
         "\u{e9}.example",
     ] {
         assert!(bad.parse::<Server>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn several_servers_are_several_arguments_or_commas() {
+    let hosts = |args: &[&str]| {
+        let args = crate::Args::try_parse_from([&["oz-controller"], args].concat());
+        args.map(|args| args.ntp_servers.iter().map(|server| server.host.clone()).collect::<Vec<_>>())
+    };
+    assert!(hosts(&[]).unwrap().is_empty());
+    assert_eq!(hosts(&["--ntp-server", "a", "--ntp-server", "b:1"]).unwrap(), ["a", "b"]);
+    assert_eq!(hosts(&["--ntp-server", "a,b:1,[::1]:2"]).unwrap(), ["a", "b", "::1"]);
+    for bad in ["", "a,", "a b"] {
+        let error = hosts(&["--ntp-server", bad]).unwrap_err().to_string();
+        assert!(error.contains("time.example.com"), "{error}");
     }
 }
 
