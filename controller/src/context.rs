@@ -8,11 +8,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, CustomResourceExt as _, Resource};
-use oz_client::ServerClock;
 use oz_shared::grant::RequestRef;
 use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest};
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::index::Index;
 use crate::metrics::Metrics;
@@ -22,7 +22,7 @@ use crate::sightings::Sightings;
 /// Shared by all passes of all kinds.
 pub(crate) struct Context {
     pub(crate) client: Client,
-    pub(crate) clock: ServerClock,
+    pub(crate) clock: Clock,
     pub(crate) gate: Gate,
     pub(crate) requests: Store<AccessRequest>,
     pub(crate) namespace_requests: Store<NamespaceRequest>,

@@ -3,12 +3,14 @@
 
 mod backoff;
 mod children;
+mod clock;
 mod context;
 mod fault;
 mod gate;
 mod http;
 mod index;
 mod metrics;
+mod ntp;
 mod reconcile;
 mod report;
 mod rests;
@@ -40,6 +42,10 @@ pub(crate) struct Args {
     /// Reach the cluster by this kubeconfig, for work outside it. Default: the pod's own account.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
+    /// Ask this NTP server for the time too, HOST or HOST:PORT; repeat it for three or more, of which most must agree. What
+    /// ends, ends by their time if that is ahead of the API server's clock, by a minute at most.
+    #[arg(long = "ntp-server", value_name = "HOST[:PORT]", env = "OZ_NTP_SERVERS", value_delimiter = ',')]
+    ntp_servers: Vec<ntp::Server>,
     /// How much to log, as `info` or `oz_controller=debug`.
     #[arg(long, env = "OZ_LOG", default_value = "info")]
     log: String,

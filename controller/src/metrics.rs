@@ -11,7 +11,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::clock::Skew;
+
 type Label = [(&'static str, &'static str); 1];
+
+const API_SERVER: Label = [("clock", "api-server")];
+const NTP: Label = [("clock", "ntp")];
 
 /// All metrics of the process.
 pub(crate) struct Metrics {
@@ -20,7 +25,8 @@ pub(crate) struct Metrics {
     seconds: Family<Label, Histogram, fn() -> Histogram>,
     grants: Gauge,
     requests: Family<Label, Gauge>,
-    skew: Gauge<f64, AtomicU64>,
+    skew: Family<Label, Gauge<f64, AtomicU64>>,
+    ntp: Gauge,
     leader: Gauge,
     swept: Counter,
 }
@@ -33,7 +39,8 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14))),
             grants: Gauge::default(),
             requests: Family::default(),
-            skew: Gauge::default(),
+            skew: Family::default(),
+            ntp: Gauge::default(),
             leader: Gauge::default(),
             swept: Counter::default(),
             registry: Registry::default(),
@@ -44,9 +51,14 @@ impl Default for Metrics {
         registry.register("requests", "Requests that exist, by phase", metrics.requests.clone());
         registry.register_with_unit(
             "clock_skew",
-            "The API server's clock minus this one's",
+            "Another clock minus this machine's, by whose it is: the API server's, or what NTP agrees on",
             Unit::Seconds,
             metrics.skew.clone(),
+        );
+        registry.register(
+            "ntp_believed",
+            "1 while NTP is agreed on and near enough to the API server's clock",
+            metrics.ntp.clone(),
         );
         registry.register("leader", "1 while this replica holds the lease", metrics.leader.clone());
         registry.register(
@@ -62,7 +74,7 @@ impl Default for Metrics {
 pub(crate) struct Counts {
     pub(crate) grants: usize,
     pub(crate) requests: Vec<(&'static str, usize)>,
-    pub(crate) skew: f64,
+    pub(crate) skew: Skew,
 }
 
 impl Metrics {
@@ -86,11 +98,48 @@ impl Metrics {
         for (phase, n) in &counts.requests {
             self.requests.get_or_create(&[("phase", phase)]).set(i64::try_from(*n).unwrap_or(i64::MAX));
         }
-        self.skew.set(counts.skew);
+        self.skew.get_or_create(&API_SERVER).set(counts.skew.server.as_secs_f64());
+        match counts.skew.ntp {
+            Some(ntp) => drop(self.skew.get_or_create(&NTP).set(ntp.as_secs_f64())),
+            None => drop(self.skew.remove(&NTP)),
+        }
+        self.ntp.set(counts.skew.is_believed().into());
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             let _ = writeln!(text, "# encoding failed");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn clocks_are_told_by_whose_they_are() {
+        let metrics = Metrics::default();
+        let told = |ntp: Option<i64>| {
+            let skew =
+                Skew { server: SignedDuration::from_millis(1500), ntp: ntp.map(SignedDuration::from_secs) };
+            metrics.text(&Counts { grants: 0, requests: Vec::new(), skew })
+        };
+        let believed = told(Some(20));
+        for line in [
+            "oz_clock_skew_seconds{clock=\"api-server\"} 1.5",
+            "oz_clock_skew_seconds{clock=\"ntp\"} 20.0",
+            "oz_ntp_believed 1",
+        ] {
+            assert!(believed.contains(line), "{believed}");
+        }
+        let refused = told(Some(3600));
+        assert!(
+            refused.contains("{clock=\"ntp\"} 3600.0") && refused.contains("oz_ntp_believed 0"),
+            "{refused}"
+        );
+        let silent = told(None);
+        assert!(!silent.contains("clock=\"ntp\"") && silent.contains("oz_ntp_believed 0"), "{silent}");
     }
 }

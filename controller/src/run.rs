@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::stream::pending;
@@ -10,7 +10,6 @@ use kube::runtime::Controller;
 use kube::runtime::reflector;
 use kube::{Api, Client, Config};
 use kube_lease_manager::LeaseManagerBuilder;
-use oz_client::ServerClock;
 use oz_shared::delegation::DelegationPhase;
 use oz_shared::names::SYSTEM_NAMESPACE;
 use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest, Phase, Request as _};
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Args;
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::context::{Context, Superseded};
 use crate::gate::Gate;
 use crate::http;
@@ -29,7 +29,7 @@ use crate::reconcile::{self, delegation, grant, nsplease, request};
 use crate::report::{self, Events};
 use crate::sightings::Sightings;
 use crate::watches::{Triggers, watch};
-use crate::{rests, sweep};
+use crate::{ntp, rests, sweep};
 
 /// How many requests and how many grants are worked on at once: enough that one slow pass delays nobody, few enough that
 /// the connections (one an API request in flight) stay few, and more grants, so that what was begun is finished first.
@@ -75,7 +75,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     };
     let adapter = args.nsplease.settings(&config).map_err(Error::Nsplease)?;
     let (client, clock) = oz_client::client(config).map_err(Error::Client)?;
+    let clock = Clock::new(clock);
     let stop = CancellationToken::new();
+    tokio::spawn(ntp::run(args.ntp_servers.clone(), clock.clone(), stop.clone()));
     tokio::spawn({
         let stop = stop.clone();
         let (mut term, mut int) = (
@@ -135,7 +137,7 @@ async fn lead(
     args: &Args,
     adapter: Option<nsplease::Settings>,
     client: Client,
-    clock: ServerClock,
+    clock: Clock,
     process: Arc<Process>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -295,7 +297,7 @@ impl http::Status for Process {
         context.metrics.text(&Counts {
             grants: context.grants.len(),
             requests: by_phase(context),
-            skew: context.clock.skew().as_secs_f64(),
+            skew: context.clock.skew(Instant::now()),
         })
     }
 }

@@ -18,11 +18,11 @@ use kube::api::{
 };
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
-use oz_client::ServerClock;
 use oz_shared::Delegation;
 use oz_shared::delegation::{EventKind, EventTrigger, ObservedKind};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock::Clock;
 use crate::report;
 
 /// The first and the longest pause before a watch that failed is opened again.
@@ -142,7 +142,7 @@ pub(crate) struct Sightings(Arc<Inner>);
 
 struct Inner {
     client: Client,
-    clock: ServerClock,
+    clock: Clock,
     feeds: Mutex<HashMap<Place, Feed>>,
     opened: AtomicU64,
     look: Box<dyn Fn(ObjectRef<Delegation>) + Send + Sync>,
@@ -152,7 +152,7 @@ impl Sightings {
     /// No watch; `look` is called with each delegation that something has happened for.
     pub(crate) fn new(
         client: Client,
-        clock: ServerClock,
+        clock: Clock,
         look: impl Fn(ObjectRef<Delegation>) + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Inner {

@@ -26,6 +26,7 @@ const LONGEST_CHANGE: SignedDuration = SignedDuration::from_hours(26);
 
 /// When a time trigger is met.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "few exist at once, and none for long")]
 pub enum TimeTrigger {
     /// At no time.
     Never,

@@ -30,7 +30,7 @@ pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Resul
     let regarding = request_reference(&grant.spec.request);
     pass("Grant", grant.as_ref(), &context, regarding.clone(), async {
         let mut seen = observe::observe(&grant, &context).await?;
-        let now = context.clock.now();
+        let now = context.clock.latest();
         let mut plan = plan::plan(&grant, &seen, now);
         if let Some(order) = &plan.order {
             apply::order(&grant, order, &plan.make, &mut seen, &context).await?;

@@ -62,7 +62,7 @@ pub(crate) enum RequestFacts {
 }
 
 pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed, Error> {
-    let now = context.clock.now();
+    let now = context.clock.latest();
     let name = grant.name_any();
     let mut seen = Observed { request: request(&grant.spec.request, context).await?, ..Observed::default() };
     seen.children = context.children.labelled(|label| label == name);
@@ -111,7 +111,7 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
 
 /// Reads what the grant rests on. Where it is over without that, nothing that cannot be read delays its end.
 async fn look_at_ground(grant: &Grant, seen: &mut Observed, context: &Context) -> Result<(), Error> {
-    let over = end(grant, seen, context.clock.now()).is_some();
+    let over = end(grant, seen, context.clock.latest()).is_some();
     if !over {
         seen.pods_gone = pods_gone(grant, context).await?;
         if let Some(role) = &grant.spec.role {

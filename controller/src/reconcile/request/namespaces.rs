@@ -289,7 +289,7 @@ fn partner(request: &NamespaceRequest, context: &Context) -> Option<Arc<Grant>> 
     let account = partner_account(&request.spec.requester.username)?;
     let grant = context.grants.find(|g| g.spec.account == account)?;
     let first = context.children.namespace(request.metadata.namespace.as_deref()?)?;
-    let stands = grant.stands(context.clock.now()) && grant.spec.request.kind == Federation::NAME;
+    let stands = grant.stands(context.clock.latest()) && grant.spec.request.kind == Federation::NAME;
     (stands && first.labels().get(GRANT_LABEL) == Some(&grant.name_any())).then_some(grant)
 }
 
