@@ -301,6 +301,10 @@ pub(crate) struct Partner;
 impl Life for Partner {
     type Asked = Federation;
 
+    fn killed_in_a_row(&self) -> u32 {
+        3
+    }
+
     async fn prepare(&self, world: &World) {
         Partners::new(world, json!({})).await;
     }

@@ -4,6 +4,7 @@ mod calls;
 mod command;
 mod copies;
 mod crowd;
+mod federations;
 mod floor;
 mod loans;
 mod namespaces;
@@ -57,13 +58,17 @@ pub(crate) enum Measure {
     Namespace,
     /// Many namespaces at once.
     Namespaces,
+    /// A partner's cluster, and the same by a bare client: from asking to a first request; and from its end to a refusal.
+    Federation,
+    /// A crowd of partners with ten namespaces each: made, held, ended.
+    Federations,
     /// The controller's calls for one grant, and for one of a copy.
     Calls,
 }
 
 impl Measure {
     /// Those that need the cluster.
-    pub(crate) const ON_CLUSTER: [Measure; 15] = [
+    pub(crate) const ON_CLUSTER: [Measure; 17] = [
         Self::Idle,
         Self::Memory,
         Self::Floor,
@@ -78,6 +83,8 @@ impl Measure {
         Self::Copies,
         Self::Namespace,
         Self::Namespaces,
+        Self::Federation,
+        Self::Federations,
         Self::Calls,
     ];
 }
@@ -140,6 +147,14 @@ pub(crate) async fn all(args: &Args, world: &World, report: &mut Report) {
     .await;
     step("namespaces", wants(Measure::Namespaces), world, report, async |report| {
         namespaces::at_once(world, args, report).await
+    })
+    .await;
+    step("federation", wants(Measure::Federation), world, report, async |report| {
+        federations::usable(world, n, report).await
+    })
+    .await;
+    step("federations", wants(Measure::Federations), world, report, async |report| {
+        federations::many(args, world, report).await
     })
     .await;
     step("calls", wants(Measure::Calls), world, report, async |report| calls::take(world, n, report).await)
