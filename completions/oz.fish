@@ -55,7 +55,7 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on th
 complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster; namespaces that were lent stay'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
 complete -c oz -n "__fish_oz_needs_command" -f -a "check" -d 'See whether Oz is whole, in force and working, and what it could hand out'
-complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates'
+complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates, classes and requests'
 complete -c oz -n "__fish_oz_needs_command" -f -a "completion" -d 'Print the completion script for a shell'
 complete -c oz -n "__fish_oz_needs_command" -f -a "version" -d 'Print the version of this program'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l pod -d 'The pod that is meant, instead of a ready one' -r
@@ -424,15 +424,18 @@ complete -c oz -n "__fish_oz_using_subcommand check" -l as-group -d 'Act in this
 complete -c oz -n "__fish_oz_using_subcommand check" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l context -d 'The kubeconfig\'s context to use' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l kubeconfig -d 'The kubeconfig file' -r -F
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as -d 'Act as this user' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as-group -d 'Act in this group; may be repeated' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l as-uid -d 'Act with this uid' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz" -f -a "oz" -d 'From the Go tool "Oz" (crds.wizardofoz.co): PodAccessTemplate and ExecAccessTemplate'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "oz" -d 'From the Go tool "Oz" (crds.wizardofoz.co): PodAccessTemplate and ExecAccessTemplate'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "federation-controller" -d 'From the federation-controller (slateci.io, nrp-nautilus.io): Cluster and ClusterNS'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "nsplease" -d 'From nsplease: its Deployment, and the ConfigMaps that were its requests'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "dispatch" -d 'From dispatch (netsys.io): DispatchUser and OwnedNamespace'
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l kubeconfig -d 'The kubeconfig file' -r -F
@@ -441,6 +444,36 @@ complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcomman
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l requester -d 'Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l only -d 'Print nothing else: what may be asked for has to be there before it is asked for' -r -f -a "policy\t'The class, and what it needs'
+requests\t'What is asked for'"
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from federation-controller" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from nsplease" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l requester -d 'Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l only -d 'Print nothing else: what may be asked for has to be there before it is asked for' -r -f -a "policy\t'The class, and what it needs'
+requests\t'What is asked for'"
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand completion" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -l kubeconfig -d 'The kubeconfig file' -r -F

@@ -2,8 +2,13 @@
 
 use std::fs;
 
+use serde_json::json;
+use support::rights::{self, bind_everywhere, user};
+
 use crate::home::Home;
-use crate::running::Running;
+use crate::partners::{Partners, reader};
+use crate::running::{Running, Said};
+use crate::spaces::Spaces;
 use crate::world::scenario;
 
 const TEMPLATES: &str = "\
@@ -78,6 +83,136 @@ async fn from_the_go_tool() {
         let other = home.oz(&["migrate", "oz", "old.yaml", "other.yaml"]);
         assert_eq!((other.code, other.stdout().as_str()), (2, ""), "{other}");
         assert!(other.stderr.contains("other.yaml, document 1 (Pod x): Pod of v1"), "{other}");
+    })
+    .await;
+}
+
+/// What would become of these objects in the cluster.
+fn dry(home: &Home, objects: &str) -> Said {
+    home.kubectl_fed(&["create", "--dry-run=server", "-o", "name", "-f", "-"], objects.as_bytes().to_vec())
+}
+
+/// Writes down who this is.
+fn whoami(home: &Home) {
+    let me = home.kubectl(&["auth", "whoami", "-o", "yaml"]);
+    assert_eq!(me.code, 0, "{me}");
+    fs::write(home.path().join("me.yaml"), me.stdout()).unwrap();
+}
+
+#[tokio::test]
+async fn from_the_federation_controller() {
+    scenario("cli-migrated-fed", async |world| {
+        let partners = Partners::new(world, json!({})).await;
+        let binding = format!("{}-alice", world.ns.name);
+        bind_everywhere(&world.admin, &binding, "oz-federation-requester", &[user("alice")]).await.unwrap();
+        let may = json!({"verb": "create", "group": "ozaccess.io", "resource": "federations"});
+        rights::until(&world.admin, world.alice.user(), may, true).await.unwrap();
+        let (home, alice) = (Home::of(world, "admin"), Home::of(world, "alice"));
+        let (name, class) = (partners.name("site"), &partners.spaces.class);
+        let old = format!(
+            "apiVersion: v1\nkind: List\nitems:\n\
+             - {{apiVersion: slateci.io/v1alpha2, kind: Cluster, metadata: {{name: {name}, uid: x}}, spec: {{Organization: slate, Namespace: {name}}}}}\n\
+             - {{apiVersion: slateci.io/v1alpha2, kind: ClusterNS, metadata: {{name: web, namespace: {name}}}}}\n"
+        );
+        fs::write(home.path().join("old.yaml"), &old).unwrap();
+        whoami(&home);
+        let federations = ["migrate", "federation-controller", "old.yaml"];
+        let said = home.oz(&[&federations[..], &["--only", "requests", "--requester", "me.yaml"]].concat());
+        assert_eq!(said.code, 0, "{said}");
+        let asks = format!("oz --context oz-imported-{name} namespace-request {name}-web --class federation");
+        assert!(said.stderr.contains(&asks), "{said}");
+        let federation = said.stdout();
+        let taken = dry(&home, &home.must(&[&federations[..], &["--only", "policy"]].concat()));
+        assert!(taken.code == 0 && taken.stdout().contains("namespaceclass.ozaccess.io/federation"), "{taken}");
+        // Under a class that is there, as nothing was written.
+        let under = |text: &str| {
+            text.replace("class: federation\n", &format!("class: {class}\n"))
+                .replace("clusterRole: federation-read\n", &format!("clusterRole: {}\n", reader(world)))
+        };
+        let taken = dry(&home, &under(&federation));
+        assert!(taken.code == 0 && taken.stdout().contains(&format!("federation.ozaccess.io/{name}")), "{taken}");
+        // Nobody else asks in his place, and without anybody it is not taken.
+        let other = dry(&alice, &under(&federation));
+        assert!(other.code != 0 && other.stderr.contains("must say who you are"), "{other}");
+        let open = home.oz(&federations);
+        assert!(open.code == 0 && open.stderr.contains("--fill-requester"), "{open}");
+        assert!(open.stderr.contains(&format!("oz federation-request {name} --class federation")), "{open}");
+        assert!(!open.stdout().contains("requester") && open.stdout().contains("kind: NamespaceClass"), "{open}");
+
+        let nobody = home.oz(&["migrate", "federation-controller", "--requester", "old.yaml", "old.yaml"]);
+        assert!(nobody.code == 2 && nobody.stderr.contains("kubectl auth whoami"), "{nobody}");
+        let none = Running::start(home.command(&["migrate", "federation-controller", "-"]), b"kind: Pod\napiVersion: v1\n".to_vec()).end();
+        assert!(none.code == 2 && none.stdout().is_empty() && none.stderr.contains("Pod of v1"), "{none}");
+    })
+    .await;
+}
+
+const NSPLEASE: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: nsplease, namespace: nsplease-system}
+spec:
+  template:
+    spec:
+      containers:
+      - {name: nsplease, image: ghcr.io/jpetazzo/nsplease, env: [{name: VALID_REGEXES, value: '^pr-[0-9]+$ ^a|b$'}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: pr-1, namespace: nsplease-requests}
+";
+
+#[tokio::test]
+async fn from_nsplease() {
+    scenario("cli-migrated-nsplease", async |world| {
+        let home = Home::of(world, "admin");
+        fs::write(home.path().join("old.yaml"), NSPLEASE).unwrap();
+        let said = home.oz(&["migrate", "nsplease", "old.yaml"]);
+        assert!(said.code == 0 && said.stderr.contains("nsplease request pr-1"), "{said}");
+        // It stands under another name, so that it is in nobody's way.
+        let class = said.stdout().replace("name: ci\n", &format!("name: {}\n", world.ns.name));
+        let taken = dry(&home, &class);
+        assert!(taken.code == 0 && taken.stdout().starts_with("namespaceclass.ozaccess.io/"), "{taken}");
+
+        fs::write(
+            home.path().join("secret.yaml"),
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: pr-1}\ndata: {token: c2VjcmV0}\n",
+        )
+        .unwrap();
+        let secret = home.oz(&["migrate", "nsplease", "old.yaml", "secret.yaml"]);
+        assert!(
+            secret.code == 2 && secret.stdout().is_empty() && !secret.stderr.contains("c2VjcmV0"),
+            "{secret}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn from_dispatch() {
+    scenario("cli-migrated-dispatch", async |world| {
+        let spaces = Spaces::new(world, json!({})).await;
+        world.ns.bind("alice-spaces", "oz-namespace-requester", &[user("alice")]).await.unwrap();
+        world.until_may(&world.alice, "create", "ozaccess.io", "namespacerequests", true).await.unwrap();
+        let home = Home::of(world, "admin");
+        let old = "apiVersion: netsys.io/v1\nkind: DispatchUser\nmetadata: {name: will, namespace: dispatch}\n\
+                   spec: {userID: '123456', namespaces: [test-namespace-2]}\n";
+        fs::write(home.path().join("old.yaml"), old).unwrap();
+        whoami(&home);
+        let users = ["migrate", "dispatch", "old.yaml"];
+        let said = home.oz(&[&users[..], &["--only", "requests", "--requester", "me.yaml"]].concat());
+        assert!(said.code == 0 && said.stderr.contains("becomes dispatch-test-namespace-2"), "{said}");
+        let taken = dry(&home, &home.must(&[&users[..], &["--only", "policy"]].concat()));
+        assert!(taken.code == 0 && taken.stdout().contains("namespaceclass.ozaccess.io/dispatch"), "{taken}");
+        // Under a class that is there, where that may be asked for.
+        let under = said
+            .stdout()
+            .replace("class: dispatch\n", &format!("class: {}\n", spaces.class))
+            .replace("namespace: oz-requests\n", &format!("namespace: {}\n", world.ns.name));
+        let taken = dry(&home, &under);
+        assert!(taken.code == 0 && taken.stdout().contains("namespacerequest.ozaccess.io/dispatch-test-namespace-2"), "{taken}");
+        let other = dry(&Home::of(world, "alice"), &under);
+        assert!(other.code != 0 && other.stderr.contains("must say who you are"), "{other}");
     })
     .await;
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::fields::Fields;
 use super::go;
+use super::object::{Metadata, Migrated, Old, ours, tell, typed};
 use super::shell::shell;
 
 const GROUP: &str = "crds.wizardofoz.co/";
@@ -15,29 +16,14 @@ const GROUP: &str = "crds.wizardofoz.co/";
 const DEFAULT_DURATION: &str = "1h";
 const MAX_DURATION: &str = "24h";
 const COMMAND: &str = "kubectl exec -ti -n {{ .Metadata.Namespace }} {{ .Metadata.Name }} -- /bin/sh";
-/// Written by kubectl for itself.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const RBAC: &str = "rbac.authorization.k8s.io";
-
-/// What became of an object.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Migrated {
-    /// In the order in which they are applied.
-    pub(super) objects: Vec<Value>,
-    /// What changes by it.
-    pub(super) notes: Vec<String>,
-    /// Why nothing became of it.
-    pub(super) left_out: Option<String>,
-}
 
 /// Translates one object.
 ///
 /// # Errors
 /// It is of another kind, or not what that tool's API server would have stored.
 pub(super) fn migrate(object: Value) -> Result<Migrated, String> {
-    let mut fields = Fields::of("", object)?;
-    let version = fields.text("apiVersion")?.unwrap_or_default();
-    let kind = fields.text("kind")?.unwrap_or_default();
+    let Old { version, kind, fields } = Old::of(object)?;
     match (version.strip_prefix(GROUP), kind.as_str()) {
         (Some("v1alpha1"), "PodAccessTemplate" | "ExecAccessTemplate") => {
             template(fields, kind == "PodAccessTemplate")
@@ -53,27 +39,21 @@ pub(super) fn migrate(object: Value) -> Result<Migrated, String> {
 /// Who asks, and that he may, is for the API server to see: nobody else can ask in his place.
 fn request(mut fields: Fields) -> Result<Migrated, String> {
     let mut spec = fields.inner("spec")?;
-    let mut again = format!("oz access-request {}", spec.text("templateName")?.unwrap_or_default());
+    let mut again = format!("oz access-request {}", typed(&spec.text("templateName")?.unwrap_or_default()));
     if let Some(pod) = spec.text("targetPod")? {
-        again.push_str(&format!(" --pod {pod}"));
+        again.push_str(&format!(" --pod {}", typed(&pod)));
     }
     if let Some((seconds, _)) = spec.text("duration")?.as_deref().and_then(go::seconds) {
         again.push_str(&format!(" --duration {}", duration::format(SignedDuration::from_secs(seconds))));
     }
     let note = format!("a request is not taken over; who made it asks again: {again}");
-    Ok(Migrated { notes: vec![note], ..Migrated::default() })
+    Ok(Migrated::told(vec![note]))
 }
 
 fn template(mut fields: Fields, copies: bool) -> Result<Migrated, String> {
     let mut notes = Vec::new();
-    let mut metadata = fields.inner("metadata")?;
-    let name = metadata.text("name")?.ok_or("it has no metadata.name")?;
-    let namespace = metadata.text("namespace")?;
-    let labels = metadata.named("labels")?;
-    let mut annotations = metadata.named("annotations")?;
-    annotations.remove(LAST_APPLIED);
-    fields.take("status");
-
+    let metadata = Metadata::take(&mut fields, &mut notes)?;
+    let name = metadata.name.clone();
     let mut spec = fields.inner("spec")?;
     let mut access = spec.inner("accessConfig")?;
     let groups = access.texts("allowedGroups")?;
@@ -89,7 +69,7 @@ fn template(mut fields: Fields, copies: bool) -> Result<Migrated, String> {
     let (Some(kind), Some(of)) = (kind, of) else {
         let why = "it names no workload (spec.controllerTargetRef), and Oz copies nothing else; a Deployment of 0 replicas \
                    with spec.podSpec in it can be named there";
-        return Ok(Migrated { left_out: Some(why.to_owned()), ..Migrated::default() });
+        return Ok(Migrated::without(why));
     };
     let kind: WorkloadKind =
         serde_json::from_value(json!(kind)).map_err(|_| format!("Oz knows no pods of a {kind}"))?;
@@ -99,37 +79,13 @@ fn template(mut fields: Fields, copies: bool) -> Result<Migrated, String> {
         true => ("shell", shell(&mut spec, workload, &mut notes)?),
         false => ("exec", json!({"pods": {"workload": workload}, "connections": ["exec"]})),
     };
-    for fields in [&fields, &metadata, &spec, &access, &target] {
-        // What the API server writes by itself is nobody's wish.
-        let own = ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"];
-        let left = fields
-            .left()
-            .into_iter()
-            .filter(|path| !own.iter().any(|own| *path == format!("metadata.{own}")));
-        notes.extend(left.map(|path| format!("{path} has no counterpart")));
-    }
+    tell(&[&fields, &spec, &access, &target], &mut notes);
     notes.push("nobody had to agree, and nobody has to: approvals: 1 or more asks for it".to_owned());
 
     let body =
         json!({"duration": bounds, "approvals": 0, "reason": "Optional", access_spec.0: access_spec.1});
     serde_json::from_value::<AccessTemplateSpec>(body.clone()).map_err(|error| format!("spec: {error}"))?;
-    let metadata = |name: &str| {
-        let mut metadata = json!({"name": name});
-        if let Some(namespace) = &namespace {
-            metadata["namespace"] = json!(namespace);
-        }
-        metadata
-    };
-    let mut meta = metadata(&name);
-    for (key, texts) in [("labels", labels), ("annotations", annotations)] {
-        if !texts.is_empty() {
-            meta[key] = json!(texts);
-        }
-    }
-    let mut objects = vec![json!({
-        "apiVersion": format!("{}/{}", oz_shared::GROUP, oz_shared::VERSION), "kind": "AccessTemplate",
-        "metadata": meta, "spec": body,
-    })];
+    let mut objects = vec![ours("AccessTemplate", metadata.ours(metadata.beside(&name)), body)];
     if groups.is_empty() {
         notes.push(format!(
             "spec.accessConfig.allowedGroups is empty: nobody may ask for {name} until a role says so"
@@ -140,7 +96,7 @@ fn template(mut fields: Fields, copies: bool) -> Result<Migrated, String> {
              and then he alone may use it, no longer the whole group",
             groups.join(", ")
         ));
-        objects.extend(asking(&name, &groups, metadata));
+        objects.extend(asking(&name, &groups, |name| metadata.beside(name)));
     }
     Ok(Migrated { objects, notes, left_out: None })
 }
