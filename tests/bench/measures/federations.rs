@@ -146,7 +146,7 @@ async fn offer(world: &World) -> Result<String> {
         .await?;
     let body = json!({"apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass",
         "metadata": {"name": class, "labels": {RUN_LABEL: run()}},
-        "spec": {"names": {"prefix": "Partner"}, "role": "edit", "ttl": {"default": "30m", "max": "1h"}, "approvals": 0,
+        "spec": {"names": {"prefix": "Partner", "pattern": ".*"}, "role": "edit", "ttl": {"default": "30m", "max": "1h"}, "approvals": 0,
             "reason": "Optional", "maxLive": 1000, "historyTtl": "1s", "labels": {RUN_LABEL: run()},
             "federation": {"further": FURTHER}}});
     world.admin.call(Call::post(path, body)).await?.object()?;
