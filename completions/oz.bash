@@ -1169,7 +1169,11 @@ _oz() {
             return 0
             ;;
         oz__subcmd__migrate)
+<<<<<<< HEAD
             opts="-n -h --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help oz federation-controller nsplease dispatch subject-access-delegation"
+=======
+            opts="-n -h --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help oz federation-controller nsplease dispatch"
+>>>>>>> federation
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

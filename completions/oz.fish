@@ -55,7 +55,11 @@ complete -c oz -n "__fish_oz_needs_command" -f -a "install" -d 'Install Oz on th
 complete -c oz -n "__fish_oz_needs_command" -f -a "uninstall" -d 'End every loan, then take Oz out of the cluster; namespaces that were lent stay'
 complete -c oz -n "__fish_oz_needs_command" -f -a "enable" -d 'Let Oz lend in a namespace, or no longer'
 complete -c oz -n "__fish_oz_needs_command" -f -a "check" -d 'See whether Oz is whole, in force and working, and what it could hand out'
+<<<<<<< HEAD
 complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates, classes, requests and delegations'
+=======
+complete -c oz -n "__fish_oz_needs_command" -f -a "migrate" -d 'Translate what another tool was configured with into templates, classes and requests'
+>>>>>>> federation
 complete -c oz -n "__fish_oz_needs_command" -f -a "completion" -d 'Print the completion script for a shell'
 complete -c oz -n "__fish_oz_needs_command" -f -a "version" -d 'Print the version of this program'
 complete -c oz -n "__fish_oz_using_subcommand access-request" -l pod -d 'The pod that is meant, instead of a ready one' -r
@@ -424,6 +428,7 @@ complete -c oz -n "__fish_oz_using_subcommand check" -l as-group -d 'Act in this
 complete -c oz -n "__fish_oz_using_subcommand check" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+<<<<<<< HEAD
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -l kubeconfig -d 'The kubeconfig file' -r -F
@@ -437,6 +442,20 @@ complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subco
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -f -a "nsplease" -d 'From nsplease: its Deployment, and the ConfigMaps that were its requests'
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -f -a "dispatch" -d 'From dispatch (netsys.io): DispatchUser and OwnedNamespace'
 complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch subject-access-delegation" -f -a "subject-access-delegation" -d 'From subject-access-delegation (authz.k8s.io): SubjectAccessDelegation'
+=======
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "oz" -d 'From the Go tool "Oz" (crds.wizardofoz.co): PodAccessTemplate and ExecAccessTemplate'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "federation-controller" -d 'From the federation-controller (slateci.io, nrp-nautilus.io): Cluster and ClusterNS'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "nsplease" -d 'From nsplease: its Deployment, and the ConfigMaps that were its requests'
+complete -c oz -n "__fish_oz_using_subcommand migrate; and not __fish_seen_subcommand_from oz federation-controller nsplease dispatch" -f -a "dispatch" -d 'From dispatch (netsys.io): DispatchUser and OwnedNamespace'
+>>>>>>> federation
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from oz" -l kubeconfig -d 'The kubeconfig file' -r -F
@@ -475,6 +494,7 @@ complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcomman
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from dispatch" -s h -l help -d 'Print help (see more with \'--help\')'
+<<<<<<< HEAD
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -l requester -d 'Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out' -r -F
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
@@ -484,6 +504,8 @@ complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcomman
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -l as-uid -d 'Act with this uid' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand migrate; and __fish_seen_subcommand_from subject-access-delegation" -s h -l help -d 'Print help (see more with \'--help\')'
+=======
+>>>>>>> federation
 complete -c oz -n "__fish_oz_using_subcommand completion" -l context -d 'The kubeconfig\'s context to use' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
 complete -c oz -n "__fish_oz_using_subcommand completion" -l kubeconfig -d 'The kubeconfig file' -r -F

@@ -55,7 +55,11 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'End every loan, then take Oz out of the cluster; namespaces that were lent stay')
             [CompletionResult]::new('enable', 'enable', [CompletionResultType]::ParameterValue, 'Let Oz lend in a namespace, or no longer')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'See whether Oz is whole, in force and working, and what it could hand out')
+<<<<<<< HEAD
             [CompletionResult]::new('migrate', 'migrate', [CompletionResultType]::ParameterValue, 'Translate what another tool was configured with into templates, classes, requests and delegations')
+=======
+            [CompletionResult]::new('migrate', 'migrate', [CompletionResultType]::ParameterValue, 'Translate what another tool was configured with into templates, classes and requests')
+>>>>>>> federation
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Print the version of this program')
             break
@@ -555,7 +559,10 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('federation-controller', 'federation-controller', [CompletionResultType]::ParameterValue, 'From the federation-controller (slateci.io, nrp-nautilus.io): Cluster and ClusterNS')
             [CompletionResult]::new('nsplease', 'nsplease', [CompletionResultType]::ParameterValue, 'From nsplease: its Deployment, and the ConfigMaps that were its requests')
             [CompletionResult]::new('dispatch', 'dispatch', [CompletionResultType]::ParameterValue, 'From dispatch (netsys.io): DispatchUser and OwnedNamespace')
+<<<<<<< HEAD
             [CompletionResult]::new('subject-access-delegation', 'subject-access-delegation', [CompletionResultType]::ParameterValue, 'From subject-access-delegation (authz.k8s.io): SubjectAccessDelegation')
+=======
+>>>>>>> federation
             break
         }
         'oz;migrate;oz' {
@@ -614,6 +621,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+<<<<<<< HEAD
         'oz;migrate;subject-access-delegation' {
             [CompletionResult]::new('--requester', '--requester', [CompletionResultType]::ParameterName, 'Who will ask, as the cluster knows him: what `kubectl auth whoami -o yaml` prints. Else that is left out')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
@@ -628,6 +636,8 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+=======
+>>>>>>> federation
         'oz;completion' {
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')

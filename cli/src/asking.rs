@@ -1,6 +1,7 @@
 //! From asking to what was waited for, for every kind of request: it is submitted, the wait is told, and what nobody waits
 //! for any more is taken back.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -71,25 +72,15 @@ impl<R: Asked> Asking<'_, R> {
     /// # Errors
     /// It was refused, or nothing came of it; then it was withdrawn, unless that is not wanted.
     pub(crate) async fn ask(&self, request: R, base: &str) -> Result<R, Error> {
-        let mut interrupts = Interrupts::new()?;
-        let mut named = String::new();
-        let waited = {
-            let work = async {
-                let submitted = submit(self.cluster, request, base, |name| {
-                    self.app.printer.say(&format!("Generating `{name}` CR..."));
-                    name.clone_into(&mut named);
-                });
-                self.wait(submitted.await.map_err(Failure::Unasked)?).await.map_err(Failure::Unmet)
-            };
-            tokio::select! {
-                done = work => done,
-                interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
-            }
+        let named = RefCell::default();
+        let work = async {
+            let submitted = submit(self.cluster, request, base, |name| {
+                self.app.printer.say(&format!("Generating `{name}` CR..."));
+                named.replace(name.to_owned());
+            });
+            self.wait(submitted.await.map_err(Failure::Unasked)?).await.map_err(Failure::Unmet)
         };
-        match waited {
-            Ok(request) => Ok(request),
-            Err(failure) => Err(self.broken_off(&named, failure).await),
-        }
+        self.unless_interrupted(work, &named).await
     }
 
     /// The same under exactly its own name; none where that is taken. What was not made here is not withdrawn.
@@ -97,28 +88,38 @@ impl<R: Asked> Asking<'_, R> {
     /// # Errors
     /// As [`Self::ask`].
     pub(crate) async fn ask_named(&self, request: R) -> Result<Option<R>, Error> {
-        let mut interrupts = Interrupts::new()?;
-        let mut made = String::new();
-        let waited = {
-            let work = async {
-                let name = request.name_any();
-                let api = self.cluster.asked::<R>(Some(&self.cluster.namespace));
-                let (doing, with) = (format!("create request {name}"), PostParams::default());
-                let created = match self.cluster.call(&doing, api.create(&with, &request)).await {
-                    Err(fault) if fault.code() == Some(409) => return Ok(None),
-                    answer => answer.map_err(Failure::Unasked)?,
-                };
-                made = name;
-                self.wait(created).await.map(Some).map_err(Failure::Unmet)
+        let made = RefCell::default();
+        let work = async {
+            let name = request.name_any();
+            let api = self.cluster.asked::<R>(Some(&self.cluster.namespace));
+            let (doing, with) = (format!("create request {name}"), PostParams::default());
+            let created = match self.cluster.call(&doing, api.create(&with, &request)).await {
+                Err(fault) if fault.code() == Some(409) => return Ok(None),
+                answer => answer.map_err(Failure::Unasked)?,
             };
-            tokio::select! {
-                done = work => done,
-                interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
-            }
+            made.replace(name);
+            self.wait(created).await.map(Some).map_err(Failure::Unmet)
         };
-        match waited {
-            Ok(request) => Ok(request),
-            Err(failure) => Err(self.broken_off(&made, failure).await),
+        self.unless_interrupted(work, &made).await
+    }
+
+    /// The outcome of `work`; where nothing comes of it, what it has `made` by then is withdrawn.
+    async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+        made: &RefCell<String>,
+    ) -> Result<T, Error> {
+        let mut interrupts = Interrupts::new()?;
+        let done = tokio::select! {
+            done = work => done,
+            interrupt = interrupts.next() => Err(Failure::Interrupted(interrupt)),
+        };
+        match done {
+            Ok(outcome) => Ok(outcome),
+            Err(failure) => {
+                let name = made.take();
+                Err(self.broken_off(&name, failure).await)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use oz_shared::Grant;
 use oz_shared::copy::{self, Source};
 use oz_shared::grant::{CopyTerms, NamespaceTerms};
 use oz_shared::names::{
-    GRANT_LABEL, PART_OF_NAMESPACE, PARTNER, PARTNER_ROLE, ROTATION_LABEL, SESSIONS_NAMESPACE,
+    GRANT_LABEL, PART_OF_NAMESPACE, PARTNER, PARTNER_ROLE, PLACE, ROTATION_LABEL, SESSIONS_NAMESPACE,
 };
 use oz_shared::namespace_class::{NamespaceResource, ResourceKind, Subject, SubjectKind};
 use serde_json::{Value, json};
@@ -390,6 +390,16 @@ pub(crate) async fn list(client: &Client, grant: &str, namespaces: &[String]) ->
         }
     }
     Ok(futures::future::try_join_all(calls).await?.into_iter().flatten().collect())
+}
+
+/// Is this the name of a place?
+pub(crate) fn is_place(name: &str) -> bool {
+    name.starts_with(PLACE)
+}
+
+/// Is the object that grant's, by its label?
+pub(crate) fn belongs_to(object: &impl kube::ResourceExt, grant: &str) -> bool {
+    object.labels().get(GRANT_LABEL).is_some_and(|of| of == grant)
 }
 
 pub(crate) fn found(kind: Kind, meta: &kube::api::ObjectMeta, empty: bool) -> Found {

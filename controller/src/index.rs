@@ -12,10 +12,10 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
-use oz_shared::names::{GRANT_LABEL, PLACE, SESSIONS_NAMESPACE};
+use oz_shared::names::{GRANT_LABEL, SESSIONS_NAMESPACE};
 use oz_shared::request::NamespaceRef;
 
-use crate::children::{Found, Kind, found};
+use crate::children::{Found, Kind, belongs_to, found, is_place};
 
 /// The labelled objects of the whole cluster, as metadata, kept current by watches.
 #[derive(Clone)]
@@ -61,16 +61,13 @@ impl Index {
 
     /// The lent namespaces with this label, as last seen.
     pub(crate) fn namespaces(&self, grant: &str) -> Vec<NamespaceRef> {
-        let lent =
-            self.namespaces.state_filter(|n| n.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant));
+        let lent = self.namespaces.state_filter(|n| belongs_to(n, grant));
         lent.iter().map(|n| NamespaceRef { name: n.name_any(), uid: n.uid().unwrap_or_default() }).collect()
     }
 
     /// The places of this grant, as last seen.
     pub(crate) fn places(&self, grant: &str) -> Vec<String> {
-        let own = self.roles.state_filter(|r| {
-            r.name_any().starts_with(PLACE) && r.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant)
-        });
+        let own = self.roles.state_filter(|r| is_place(&r.name_any()) && belongs_to(r, grant));
         own.iter().map(|r| r.name_any()).collect()
     }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::children::belongs_to;
 use crate::fault;
 
 /// Writes `object` by server-side apply, creating it where it is not there.
@@ -190,20 +191,12 @@ pub(crate) async fn delete_namespace(
     let api: Api<Namespace> = Api::all(client.clone());
     let there = api.get_metadata_opt(&namespace.name).await?.filter(|n| {
         n.uid().as_deref() == Some(&namespace.uid)
-            && n.labels().get(GRANT_LABEL).map(String::as_str) == Some(grant)
+            && belongs_to(n, grant)
             && n.metadata.deletion_timestamp.is_none()
     });
     let Some(there) = there else { return Ok(()) };
-    fault::before_write();
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: Some(namespace.uid.clone()),
-            // Another grant may be taking it over in this moment.
-            resource_version: there.metadata.resource_version,
-        }),
-        ..DeleteParams::background()
-    };
-    done_or_gone(api.delete(&namespace.name, &params).await.map(drop))
+    // Another grant may be taking it over in this moment.
+    delete_version(&api, &namespace.name, &namespace.uid, there.metadata.resource_version).await
 }
 
 /// Evicts the pod with this uid, within its disruption budget (429 while the budget is used up).

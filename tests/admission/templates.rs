@@ -22,7 +22,7 @@ async fn templates_by_uids() {
 }
 
 #[tokio::test]
-async fn the_examples_are_templates() {
+async fn the_examples_are_taken() {
     let world = World::new("examples", Cast::Certificates).await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples");
     let mut kinds = Vec::new();
@@ -31,16 +31,24 @@ async fn the_examples_are_templates() {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
         for document in serde_yaml::Deserializer::from_str(&text) {
             let object = Value::deserialize(document).unwrap();
-            if object["kind"] == "AccessTemplate" {
-                let made = world.must("admin", Call::post(world.templates(), object).dry()).await;
-                kinds.extend(made["spec"].as_object().unwrap().keys().cloned());
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            let path = match kind.as_str() {
+                "AccessTemplate" => world.templates(),
+                "NamespaceClass" => crate::world::CLASSES.to_owned(),
+                "ClusterRole" => "/apis/rbac.authorization.k8s.io/v1/clusterroles".to_owned(),
+                other => panic!("{}: where does a {other} belong?", path.display()),
+            };
+            let made = world.must("admin", Call::post(path, object).dry()).await;
+            match kind.as_str() {
+                "AccessTemplate" => kinds.extend(made["spec"].as_object().unwrap().keys().cloned()),
+                _ => kinds.push(kind),
             }
         }
     }
-    let all = ["exec", "shell", "debug", "role"];
+    let all = ["exec", "shell", "debug", "role", "NamespaceClass", "ClusterRole"];
     assert!(all.iter().all(|kind| kinds.iter().any(|k| k == kind)), "{kinds:?}");
     world.end().await;
 }

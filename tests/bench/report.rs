@@ -41,6 +41,19 @@ pub(crate) enum Figure {
     NamespacesEach,
     NamespacesLast,
     MemoryNamespaces,
+    BareFederation,
+    FederationUsable,
+    FederationRefused,
+    FederationsMade,
+    FederationsEnded,
+    IdleFederations,
+    MemoryFederations,
+    DelegationBound,
+    DelegationUnbound,
+    DelegationCalls,
+    DelegationEvent,
+    IdleDelegations,
+    MemoryDelegations,
     WritesToActive,
     CallsToActive,
     WritesLife,
@@ -100,6 +113,21 @@ impl Figure {
             Self::MemoryNamespaces => {
                 Words("memory of the controller with a crowd of namespaces", "MB", "", "")
             }
+            Self::BareFederation => {
+                Words("bare: a namespace, a partner's account, a token, a call", "ms", "", "")
+            }
+            Self::FederationUsable => Words("federation: create → usable", "ms", "", "63"),
+            Self::FederationRefused => Words("federation: release → refused", "ms", "", ""),
+            Self::FederationsMade => Words("many federations with their namespaces, made", "ms", "", ""),
+            Self::FederationsEnded => Words("many federations with their namespaces, gone", "ms", "", ""),
+            Self::IdleFederations => Words("idle minute with many federations", "calls", "0", ""),
+            Self::MemoryFederations => Words("memory with many federations", "MB", "", ""),
+            Self::DelegationBound => Words("delegation of two bindings: create → bound", "ms", "", "8,000"),
+            Self::DelegationUnbound => Words("delegation of two bindings: release → unbound", "ms", "", ""),
+            Self::DelegationCalls => Words("controller's calls for a delegation's cycle", "calls", "", "45"),
+            Self::DelegationEvent => Words("an event → bound, beside many delegations", "ms", "", ""),
+            Self::IdleDelegations => Words("idle minute with many delegations", "calls", "", ""),
+            Self::MemoryDelegations => Words("memory with many delegations", "MB", "", ""),
             Self::WritesToActive => Words("controller's writes to Active", "writes", "≤ 10", "17 calls"),
             Self::CallsToActive => Words("controller's calls to Active", "calls", "", ""),
             Self::WritesLife => Words("controller's writes over a life", "writes", "", ""),

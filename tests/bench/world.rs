@@ -76,7 +76,7 @@ impl World {
         delete.extend(
             [
                 "delete",
-                "namespaces,clusterrolebindings,namespaceclasses.ozaccess.io",
+                "namespaces,clusterrolebindings,namespaceclasses.ozaccess.io,federations.ozaccess.io",
                 "--wait=false",
                 "--ignore-not-found",
                 "-l",

@@ -3,9 +3,9 @@
 use std::fs;
 
 use oz_shared::Federation;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::rights::{self, bind_everywhere, user};
-use support::{Call, eventually};
+use support::{Call, Identity, Lab, eventually};
 
 use crate::home::Home;
 use crate::partners::{Partners, reader};
@@ -35,10 +35,13 @@ fn taken_in(home: &Home, text: &str) -> String {
     said.stdout().trim().to_owned()
 }
 
+/// Over there is a cluster with an authority of its own, whose administrator never has more of this one than he is handed.
 #[tokio::test]
-async fn handed_over_renewed_made_anew_and_ended() {
+async fn handed_over_to_another_cluster_renewed_made_anew_and_ended() {
     partnered("fed", json!({}), async |world, partners| {
-        let (alice, there) = (Home::of(world, "alice"), Home::of(world, "carol"));
+        let away = Lab::away().unwrap();
+        let (alice, there) = (Home::of(world, "alice"), Home::in_cluster(&away, "admin", |_| ()));
+        let own_context = there.kubectl(&["config", "current-context"]).stdout();
         let name = partners.name("site");
         let (class, role) = (partners.spaces.class.as_str(), reader(world));
         let target = alice.must(&[
@@ -94,14 +97,32 @@ async fn handed_over_renewed_made_anew_and_ended() {
         {
             assert_ne!(partner(args).code, 0, "{args:?}");
         }
+        // In the one file lie both clusters, each with its own authority; neither takes the other's credentials.
+        assert_eq!(there.kubectl(&["config", "current-context"]).stdout(), own_context);
+        let namespaces = there.kubectl(&["get", "namespaces", "-o", "name"]);
+        assert!(namespaces.code == 0 && !namespaces.stdout().contains(&name), "{namespaces}");
+        let owner = Identity::from_kubeconfig(&away.kubeconfig("admin")).await.unwrap();
+        let told = fs::read_to_string(kept(&there)).unwrap();
+        let lent = serde_json::from_str::<Value>(&told).unwrap()["secret"].as_str().unwrap().to_owned();
+        assert!(world.admin.with_token(&lent).await.is_ok());
+        assert!(owner.with_token(&lent).await.is_err(), "a token of this cluster is nothing over there");
+
+        // One more namespace, asked for from there.
+        let more = format!("{name}-more");
+        let asked = there.must(&["--context", &context, "namespace-request", &more, "--class", class]);
+        let said = partner(&["-n", &more, "create", "configmap", "own", "--from-literal=a=b"]);
+        assert_eq!(said.code, 0, "{said}");
+        there.must(&["--context", &context, "release", &asked]);
+        world.until_gone(&format!("/api/v1/namespaces/{more}")).await;
+
         // It renews itself once it is due, with nobody else's credential.
         let kept = kept(&there);
-        let mut due: serde_json::Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+        let mut due: Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
         let before = due["secret"].clone();
         due["renew"] = json!("2026-01-01T00:00:00Z");
         fs::write(&kept, due.to_string()).unwrap();
         assert_eq!(partner(&["get", "configmap", "own"]).code, 0);
-        let now: serde_json::Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+        let now: Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
         assert_ne!(now["secret"], before);
 
         let rotated = alice.oz(&["rotate", &target]);
@@ -128,6 +149,13 @@ async fn handed_over_renewed_made_anew_and_ended() {
 
         alice.must(&["release", &target]);
         world.until_gone(&format!("/api/v1/namespaces/{name}")).await;
+        eventually("nothing is left of it over there", LIMIT, || async {
+            let said = there.kubectl(&["--context", &next, "get", "configmap", "own"]);
+            if said.code != 0 { Ok(()) } else { Err(said.to_string()) }
+        })
+        .await
+        .unwrap();
+        assert_eq!(there.kubectl(&["get", "namespaces"]).code, 0, "their own is as it was");
         let said = alice.oz(&["rotate", &target]);
         assert_eq!(said.code, 6, "{said}");
     })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::Lab;
 use tempfile::TempDir;
 
 use crate::running::{Running, Said};
@@ -41,16 +42,23 @@ impl Home {
 
     /// The same with something else changed in it.
     pub(crate) fn with(world: &World, who: &str, change: impl FnOnce(&mut Value)) -> Home {
-        let text = fs::read_to_string(world.lab.kubeconfig(who)).unwrap();
+        Home::in_cluster(&world.lab, who, |config| {
+            config["contexts"][0]["context"]["namespace"] = json!(world.ns.name);
+            change(config);
+        })
+    }
+
+    /// With this person's kubeconfig for that cluster.
+    pub(crate) fn in_cluster(lab: &Lab, who: &str, change: impl FnOnce(&mut Value)) -> Home {
+        let text = fs::read_to_string(lab.kubeconfig(who)).unwrap();
         let mut config: Value = serde_yaml::from_str(&text).unwrap();
-        config["contexts"][0]["context"]["namespace"] = json!(world.ns.name);
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
         fs::create_dir(dir.path().join(".kube")).unwrap();
         symlink(program(), dir.path().join("bin/oz")).unwrap();
         symlink(program(), dir.path().join("bin/nsplease")).unwrap();
-        let home = Home { dir, kubectl: world.lab.kubectl() };
+        let home = Home { dir, kubectl: lab.kubectl() };
         home.write_kubeconfig(&serde_yaml::to_string(&config).unwrap());
         home
     }

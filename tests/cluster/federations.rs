@@ -63,6 +63,7 @@ async fn a_partner_gets_its_own_and_more() {
         let partner = partners.mint(&partner, &status.account).await;
         until_reads(&partner, &first, "secrets", &[200]).await;
         elsewhere(world, &partner).await;
+        widening(&partner, &first, &status.account).await;
 
         partners.ask_further(&partner, "a", "x", json!({})).await;
         let further = partners.until_further("a", "x", "Active").await;
@@ -117,6 +118,31 @@ async fn elsewhere(world: &World, partner: &Identity) {
     let nodes = world.look("/api/v1/nodes").await.unwrap();
     let node = nodes["items"][0]["metadata"]["name"].as_str().unwrap();
     assert_eq!(code(partner, Call::delete(format!("/api/v1/nodes/{node}")).dry()).await, 403);
+}
+
+/// It gives nobody more by itself: neither its account nor anybody else.
+async fn widening(partner: &Identity, first: &str, account: &str) {
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let to_all = json!({
+        "metadata": {"name": "more"}, "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "all"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+    });
+    let more = json!({"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]});
+    let free = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+    for call in [
+        Call::post(format!("{rbac}/namespaces/{first}/rolebindings"), to_all.clone()),
+        Call::post(format!("{rbac}/clusterrolebindings"), to_all.clone()),
+        Call::merge(
+            format!("{rbac}/namespaces/{first}/rolebindings/{account}"),
+            json!({"subjects": to_all["subjects"]}),
+        ),
+        Call::merge(format!("{rbac}/namespaces/{first}/roles/{account}"), more.clone()),
+        Call::merge(format!("{rbac}/clusterroles/edit"), more),
+        Call::merge(format!("/api/v1/namespaces/{first}"), free),
+    ] {
+        let answer = partner.call(call).await.unwrap();
+        assert_eq!(answer.code, 403, "{answer}");
+    }
 }
 
 /// What a partner asks for in vain.
@@ -191,6 +217,30 @@ async fn its_account_is_made_anew() {
         until_unknown(&new, &first).await;
         partners.until_nothing_left(&federation).await;
         world.until_gone(&format!("/api/v1/namespaces/{first}-y")).await;
+    })
+    .await;
+}
+
+/// As often as clusters have come and gone in practice.
+#[tokio::test]
+async fn no_right_stays_however_often_they_come_and_go() {
+    scenario("fed-cycles", async |world| {
+        let partners = Partners::new(world, json!({})).await;
+        for cycle in 0..27 {
+            let stem = format!("c{cycle}");
+            let federation = partners.lent(&stem, json!({"clusterRole": reader(world)})).await;
+            let account = &federation.status.as_ref().unwrap().account;
+            let everywhere = format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{account}");
+            world.look(&everywhere).await.unwrap();
+            partners.release(&stem).await;
+            let ended = partners.until_ended(&stem, "Released", "Released").await;
+            partners.until_nothing_left(&ended).await;
+            world.until_gone(&everywhere).await;
+        }
+        let all = world.look("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings").await.unwrap();
+        let reads = json!(reader(world));
+        let left = all["items"].as_array().unwrap().iter().filter(|b| b["roleRef"]["name"] == reads);
+        assert_eq!(left.count(), 0);
     })
     .await;
 }

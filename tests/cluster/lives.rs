@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use support::{Call, eventually};
 
 use crate::killed::{Kept, Life};
+use crate::lending::grant_path;
 use crate::offers::{debug, lends, make, may_bind, may_debug, opted_in, role, shell_of};
 use crate::partners::{Partners, reader};
 use crate::spaces::{Spaces, until_reads};
@@ -301,6 +302,14 @@ pub(crate) struct Partner;
 impl Life for Partner {
     type Asked = Federation;
 
+    fn killed_in_a_row(&self) -> u32 {
+        3
+    }
+
+    fn stride(&self) -> usize {
+        2
+    }
+
     async fn prepare(&self, world: &World) {
         Partners::new(world, json!({})).await;
     }
@@ -323,20 +332,22 @@ impl Life for Partner {
         let further = further.await;
         let patch = Call::merge(partners.path(name), json!({"spec": {"rotations": 1}}));
         world.must(&partners.asker, patch).await;
-        let who = format!("/api/v1/namespaces/{first}/configmaps");
+        let grant = grant_path(&federation);
         watch
-            .until("the old token is worth nothing", async || {
-                let code = partner.call(Call::get(&who)).await.map_err(|e| format!("{e:#}"))?.code;
-                if code == 401 { Ok(()) } else { Err(code.to_string()) }
+            .until("the account was made anew", async || {
+                let grant = world.look(&grant).await?;
+                if grant["status"]["rotations"] == 1 { Ok(()) } else { Err(grant["status"].to_string()) }
             })
             .await;
         let account = &federation.status.as_ref().unwrap().account;
         let token = watch
-            .until("the account is there anew", async || {
+            .until("a token is minted", async || {
                 partners.asker.mint("oz-sessions", account, 600).await.map_err(|e| format!("{e:#}"))
             })
             .await;
+        let before = partner.user().uid.clone();
         let partner = world.admin.with_token(&token).await.unwrap();
+        assert_ne!(partner.user().uid, before);
         for namespace in [&first, &further.status.as_ref().unwrap().namespaces[0].name] {
             until_reads(&partner, namespace, "configmaps", &[200]).await;
         }

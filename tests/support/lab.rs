@@ -26,6 +26,19 @@ impl Lab {
         Lab::at(PathBuf::from(dir))
     }
 
+    /// Somebody else's cluster, which `OZ_LAB_AWAY_DIR` names: without Oz, with an authority of its own.
+    ///
+    /// # Errors
+    /// When the variable is not set or no cluster's kubeconfigs lie there.
+    pub fn away() -> Result<Lab> {
+        let Some(dir) = std::env::var_os("OZ_LAB_AWAY_DIR").filter(|dir| !dir.is_empty()) else {
+            bail!(
+                "no second cluster: run `cargo lab test`, or set OZ_LAB_AWAY_DIR to a folder with kubeconfigs/admin.yaml of one"
+            )
+        };
+        Lab::at(PathBuf::from(dir))
+    }
+
     /// The cluster whose kubeconfigs lie in this folder.
     ///
     /// # Errors

@@ -420,6 +420,7 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
     let enabled = installation::enabled(cluster).await?;
     // Who may not see it is told nothing of it.
     let making = namespaces::made(cluster).await.ok();
+    let letting_in = namespaces::let_in(cluster).await.ok();
     // Who may not read grants sees the namespaces all the same.
     let grants = installation::live(cluster).await.ok();
     let count = |e: &Enabled| {
@@ -437,11 +438,12 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 .iter()
                 .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "bindRequester": e.by_name, "delegations": e.delegates, "grants": count(e)}))
                 .collect();
-            app.printer.data(&format!("{:#}", json!({"namespaces": items, "lendsNamespaces": making})))?;
+            let all = json!({"namespaces": items, "lendsNamespaces": making, "letsPartnersIn": letting_in});
+            app.printer.data(&format!("{all:#}"))?;
         }
         As::Table if enabled.is_empty() => {
             app.printer.say("Oz may lend in no namespace yet: oz enable NAMESPACE");
-            tell(app, making);
+            tell(app, making, letting_in);
         }
         As::Table => {
             let rows: Vec<Vec<String>> = enabled
@@ -462,17 +464,22 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 })
                 .collect();
             app.printer.data(&Table::new(&["NAMESPACE", "STATE", "GRANTS"]).whole(&rows))?;
-            tell(app, making);
+            tell(app, making, letting_in);
         }
     }
     Ok(exit::DONE)
 }
 
-/// Whether whole namespaces may be lent.
-fn tell(app: &App, making: Option<bool>) {
+/// Whether whole namespaces may be lent, and partners let in.
+fn tell(app: &App, making: Option<bool>, letting_in: Option<bool>) {
     match making {
         Some(true) => app.printer.say("It may lend whole namespaces."),
         Some(false) => app.printer.say("It may lend no whole namespaces: oz enable --namespaces"),
+        None => {}
+    }
+    match letting_in {
+        Some(true) => app.printer.say("It may let partners' clusters in."),
+        Some(false) => app.printer.say("It may let no partners' clusters in: oz enable --federations"),
         None => {}
     }
 }

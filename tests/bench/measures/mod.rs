@@ -4,6 +4,8 @@ mod calls;
 mod command;
 mod copies;
 mod crowd;
+mod delegations;
+mod federations;
 mod floor;
 mod loans;
 mod namespaces;
@@ -57,13 +59,21 @@ pub(crate) enum Measure {
     Namespace,
     /// Many namespaces at once.
     Namespaces,
+    /// A partner's cluster, and the same by a bare client: from asking to a first request; and from its end to a refusal.
+    Federation,
+    /// A crowd of partners with ten namespaces each: made, held, ended.
+    Federations,
+    /// One delegation, from its making to its bindings and from its release to none; beside others' requests, too.
+    Delegation,
+    /// Many delegations held: what they cost, and how fast an event is followed.
+    Delegations,
     /// The controller's calls for one grant, and for one of a copy.
     Calls,
 }
 
 impl Measure {
     /// Those that need the cluster.
-    pub(crate) const ON_CLUSTER: [Measure; 15] = [
+    pub(crate) const ON_CLUSTER: [Measure; 19] = [
         Self::Idle,
         Self::Memory,
         Self::Floor,
@@ -78,6 +88,10 @@ impl Measure {
         Self::Copies,
         Self::Namespace,
         Self::Namespaces,
+        Self::Federation,
+        Self::Federations,
+        Self::Delegation,
+        Self::Delegations,
         Self::Calls,
     ];
 }
@@ -140,6 +154,22 @@ pub(crate) async fn all(args: &Args, world: &World, report: &mut Report) {
     .await;
     step("namespaces", wants(Measure::Namespaces), world, report, async |report| {
         namespaces::at_once(world, args, report).await
+    })
+    .await;
+    step("federation", wants(Measure::Federation), world, report, async |report| {
+        federations::usable(world, n, report).await
+    })
+    .await;
+    step("federations", wants(Measure::Federations), world, report, async |report| {
+        federations::many(args, world, report).await
+    })
+    .await;
+    step("delegation", wants(Measure::Delegation), world, report, async |report| {
+        delegations::cycle(world, n, report).await
+    })
+    .await;
+    step("delegations", wants(Measure::Delegations), world, report, async |report| {
+        delegations::many(args, world, report).await
     })
     .await;
     step("calls", wants(Measure::Calls), world, report, async |report| calls::take(world, n, report).await)

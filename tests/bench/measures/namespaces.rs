@@ -170,7 +170,7 @@ async fn first_use(world: &World, client: &Client, request: &NamespaceRequest) -
     read(&world.alice.bearer(&token)?, namespace).await
 }
 
-async fn read(client: &Client, namespace: &str) -> Result<()> {
+pub(super) async fn read(client: &Client, namespace: &str) -> Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let one = ListParams::default().limit(1);
     patiently(|| api.list_metadata(&one)).await?;
@@ -186,7 +186,7 @@ async fn release(api: &Api<NamespaceRequest>, request: &NamespaceRequest) -> Res
 }
 
 /// A namespace, an account, its binding, a token, a first call: by an administrator, one after the other.
-async fn by_hand(world: &World, client: &Client, name: &str) -> Result<()> {
+pub(super) async fn by_hand(world: &World, client: &Client, name: &str) -> Result<()> {
     let labels = json!({RUN_LABEL: run()});
     post(client, "/api/v1/namespaces", &json!({"metadata": {"name": name, "labels": labels}})).await?;
     let owner = json!({"metadata": {"name": "owner"}});
@@ -200,7 +200,7 @@ async fn by_hand(world: &World, client: &Client, name: &str) -> Result<()> {
 }
 
 /// Waits until no namespace of the measures is left.
-async fn until_none(world: &World) -> Result<()> {
+pub(super) async fn until_none(world: &World) -> Result<()> {
     let api: Api<Namespace> = Api::all(world.admin.client());
     let stem = format!("{}-", world.ns.name);
     loop {

@@ -19,7 +19,7 @@ use crate::report::{Figure, Report};
 use crate::world::{BRIEF, World};
 
 /// Events, and the records of earlier requests, are over by then.
-const SETTLED: Duration = Duration::from_secs(5);
+pub(super) const SETTLED: Duration = Duration::from_secs(5);
 /// How many requests wait for their grants at once: a busy day, not a crowd.
 const AT_ONCE: usize = 16;
 /// How many are waited for by one watch.
@@ -67,7 +67,7 @@ pub(crate) async fn take(args: &Args, world: &World, report: &mut Report) -> Res
     Ok(())
 }
 
-async fn measure_memory(world: &World, count: u32, figure: Figure, report: &mut Report) {
+pub(super) async fn measure_memory(world: &World, count: u32, figure: Figure, report: &mut Report) {
     match Controller::find(&world.admin).await.and_then(|controller| controller.memory()) {
         Ok((now, most)) => {
             report.add(figure, &[now]);
@@ -79,7 +79,7 @@ async fn measure_memory(world: &World, count: u32, figure: Figure, report: &mut 
     }
 }
 
-async fn measure_idle(
+pub(super) async fn measure_idle(
     args: &Args,
     world: &World,
     count: u32,

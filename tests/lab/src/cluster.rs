@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) slot: u8,
     /// Changes with the binary, the settings and the configuration.
     fingerprint: String,
+    /// Has it a node?
+    node: bool,
 }
 
 /// A cluster that runs.
@@ -69,6 +71,9 @@ impl Cluster {
         let (Some(record), Some(sandbox)) = (Record::read(lab)?, Sandbox::find(lab)?) else {
             return Ok(None);
         };
+        if record.node != lab.node {
+            return Ok(None);
+        }
         let cluster = Cluster { sandbox, network: Network::of(record.slot) };
         let whole = missing(&cluster.processes()?, &all_names(lab, cluster.network)).is_none();
         Ok(whole.then_some(cluster))
@@ -146,7 +151,8 @@ fn start(lab: &Lab, kubernetes: &Path, cni: &Path) -> Result<Cluster> {
         let network = Network::choose(&recorded_slots(lab)?)?;
         let blueprint = blueprint(lab, network, kubernetes, cni);
         files::folder(&lab.dir.join("log"))?;
-        let record = Record { slot: network.slot(), fingerprint: blueprint.fingerprint.clone() };
+        let record =
+            Record { slot: network.slot(), fingerprint: blueprint.fingerprint.clone(), node: lab.node };
         files::write(&lab.dir.join("cluster.json"), &serde_json::to_vec(&record)?)?;
         (network, blueprint)
     };
@@ -163,12 +169,15 @@ fn start(lab: &Lab, kubernetes: &Path, cni: &Path) -> Result<Cluster> {
     let (first, rest): (Vec<_>, Vec<_>) =
         blueprint.components.iter().partition(|component| FIRST.contains(&component.name));
     launch(lab, &cluster, &first)?;
-    cluster.until(lab, "containerd", "containerd", &["containerd"], || {
-        succeeds(&mut cluster.sandbox.command(["ctr", "--address", CONTAINERD, "version"]))
-    })?;
-    // While the API server is busy coming up.
-    images::ensure(lab, &cluster.sandbox)?;
-    cluster.until(lab, "the API server to be ready", "kube-apiserver", &FIRST, || {
+    if lab.node {
+        cluster.until(lab, "containerd", "containerd", &["containerd"], || {
+            succeeds(&mut cluster.sandbox.command(["ctr", "--address", CONTAINERD, "version"]))
+        })?;
+        // While the API server is busy coming up.
+        images::ensure(lab, &cluster.sandbox)?;
+    }
+    let first: Vec<_> = first.iter().map(|component| component.name).collect();
+    cluster.until(lab, "the API server to be ready", "kube-apiserver", &first, || {
         kubectl::admin(lab, ["get", "--raw", "/readyz"]).is_ok_and(|mut command| succeeds(&mut command))
     })?;
     launch(lab, &cluster, &rest)?;
@@ -189,17 +198,19 @@ fn launch(lab: &Lab, cluster: &Cluster, components: &[&Component]) -> Result<()>
     Ok(())
 }
 
-/// Returns when a pod could run.
+/// Returns when a pod could run, where there is a node for it.
 fn await_ready(lab: &Lab, cluster: &Cluster) -> Result<()> {
     let names = all_names(lab, cluster.network);
-    cluster.until(lab, "the node to be ready", "kubelet", &names, || {
-        let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
-        kubectl::say(lab, ["get", "node", NODE, "-o", ready]).is_ok_and(|status| status == "True")
-    })?;
-    cluster.until(lab, "kube-proxy to write its rules", "kube-proxy", &names, || {
-        let url = format!("http://{PROXY_HEALTH}/healthz");
-        succeeds(&mut cluster.sandbox.command(["busybox", "wget", "-q", "-O", "-", &url]))
-    })?;
+    if lab.node {
+        cluster.until(lab, "the node to be ready", "kubelet", &names, || {
+            let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+            kubectl::say(lab, ["get", "node", NODE, "-o", ready]).is_ok_and(|status| status == "True")
+        })?;
+        cluster.until(lab, "kube-proxy to write its rules", "kube-proxy", &names, || {
+            let url = format!("http://{PROXY_HEALTH}/healthz");
+            succeeds(&mut cluster.sandbox.command(["busybox", "wget", "-q", "-O", "-", &url]))
+        })?;
+    }
     cluster.until(
         lab,
         "the controller manager to make service accounts",

@@ -29,15 +29,11 @@ pub(crate) const FIRST: [&str; 3] = ["etcd", "kube-apiserver", "containerd"];
 
 /// Every component.
 pub(crate) fn all(lab: &Lab, network: Network) -> Vec<Component> {
-    vec![
-        etcd(lab),
-        api_server(lab, network),
-        containerd(lab),
-        controller_manager(lab, network),
-        scheduler(lab),
-        kubelet(lab, network),
-        proxy(lab, network),
-    ]
+    let mut all = vec![etcd(lab), api_server(lab, network), controller_manager(lab, network)];
+    if lab.node {
+        all.extend([containerd(lab), scheduler(lab), kubelet(lab, network), proxy(lab, network)]);
+    }
+    all
 }
 
 /// A lab may lose its data: no fsync, which makes it several times as fast on a slow disk.

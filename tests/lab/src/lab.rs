@@ -14,6 +14,9 @@ use crate::requirements::Unmet;
 /// Long enough for a word or two, short enough for names derived from it.
 const NAME_LIMIT: usize = 24;
 
+/// What the name of somebody else's cluster ends with.
+const AWAY: &str = "-away";
+
 /// Folders of which the sandbox has its own: the lab's files cannot lie there.
 const REPLACED: [&str; 2] = ["/var", "/run"];
 
@@ -32,6 +35,8 @@ pub(crate) struct Lab {
     pub(crate) given: Option<PathBuf>,
     /// The Kubernetes that `up` builds and starts.
     pub(crate) version: Version,
+    /// Has it a node, or does `up` start a control plane alone?
+    pub(crate) node: bool,
 }
 
 impl Lab {
@@ -59,7 +64,15 @@ impl Lab {
         let dir = state.join(if given.is_some() { format!("{name}@given") } else { name.to_owned() });
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let workspace = workspace.canonicalize().context("this checkout is no longer where it was built")?;
-        Ok(Lab { name: name.to_owned(), dir, cache, workspace, given, version: Version::default() })
+        Ok(Lab {
+            name: name.to_owned(),
+            dir,
+            cache,
+            workspace,
+            given,
+            version: Version::default(),
+            node: true,
+        })
     }
 
     /// The folder of all clusters.
@@ -90,6 +103,12 @@ impl Lab {
     /// The log of one component.
     pub(crate) fn log(&self, component: &str) -> PathBuf {
         self.dir.join("log").join(format!("{component}.log"))
+    }
+
+    /// The control plane that tests use as somebody else's cluster.
+    pub(crate) fn away(&self) -> Result<Lab> {
+        let name = format!("{}{AWAY}", self.name);
+        Ok(Lab { version: self.version, node: false, ..Lab::new(&name, None)? })
     }
 
     /// Holds this cluster for one `up` or `down` at a time, until the lock is dropped.

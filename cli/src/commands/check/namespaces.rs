@@ -1,52 +1,97 @@
-//! May Oz lend whole namespaces, owned by which roles; and which does nobody hold any more?
+//! May Oz lend whole namespaces, or let partners in, and by which roles; and what does nobody hold any more?
 
-use oz_shared::names::NAMESPACES_CEILING_ROLE;
+use oz_shared::names::{FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
 
 use super::finding::{Check, Outcome};
-use crate::installation::{self, CLUSTER_BINDINGS};
+use crate::installation::{self, CLUSTER_BINDINGS, FEDERATION_BINDINGS};
 use crate::kube::Cluster;
 
 /// The word for these checks.
 const CHECK: &str = "lending";
 
+/// Something that Oz may lend beyond the namespaces that are enabled.
+struct Loan {
+    /// What `oz enable` is told for it.
+    flag: &'static str,
+    /// What gives the controller its rights.
+    bindings: [&'static str; 2],
+    /// What these may be used with.
+    ceiling: &'static str,
+    /// What may be done, `{}` being by which roles.
+    may: fn(&str) -> String,
+    /// What may be done where there is no such role, and where that makes no sense, the way out.
+    nothing: (&'static str, Option<&'static str>),
+    may_not: &'static str,
+}
+
+const LOANS: [Loan; 2] = [
+    Loan {
+        flag: "--namespaces",
+        bindings: CLUSTER_BINDINGS,
+        ceiling: NAMESPACES_CEILING_ROLE,
+        may: |roles| format!("Oz may lend namespaces, owned by ClusterRole {roles}"),
+        nothing: (
+            "Oz may lend namespaces, but nobody may own one",
+            Some("a ClusterRole with the label ozaccess.io/ceiling-namespaces=true and the verb bind"),
+        ),
+        may_not: "Oz may lend no whole namespaces",
+    },
+    Loan {
+        flag: "--federations",
+        bindings: FEDERATION_BINDINGS,
+        ceiling: FEDERATIONS_CEILING_ROLE,
+        may: |roles| {
+            format!("Oz may let partners' clusters in, who read in the whole cluster by ClusterRole {roles}")
+        },
+        nothing: ("Oz may let partners' clusters in; they read nothing in the whole cluster", None),
+        may_not: "Oz may let no partners' clusters in",
+    },
+];
+
 pub(super) async fn lending(cluster: &Cluster) -> Vec<Check> {
-    let bindings = match installation::bound(cluster, CLUSTER_BINDINGS).await {
-        Ok(bindings) => bindings,
-        Err(fault) => return vec![Check::unseen(CHECK, &fault)],
-    };
-    let there: Vec<bool> =
-        bindings.iter().map(|b| b.as_ref().is_some_and(installation::says_the_same)).collect();
     let mut checks = Vec::new();
-    if there.iter().all(|there| *there) {
-        checks.push(match installation::bindable(cluster, NAMESPACES_CEILING_ROLE).await {
-            Ok(roles) if roles.is_empty() => {
-                Check::new(CHECK, Outcome::Warning, "Oz may lend namespaces, but nobody may own one").remedy(
-                    "a ClusterRole with the label ozaccess.io/ceiling-namespaces=true and the verb bind",
-                )
-            }
-            Ok(roles) => {
-                let detail = format!("Oz may lend namespaces, owned by ClusterRole {}", roles.join(", "));
-                Check::new(CHECK, Outcome::Ok, detail)
-            }
-            Err(fault) => Check::unseen(CHECK, &fault),
-        });
-    } else if bindings.iter().all(Option::is_none) {
-        let detail = "Oz may lend no whole namespaces (oz enable --namespaces would let it)";
-        checks.push(Check::new(CHECK, Outcome::Ok, detail));
-    } else {
-        for (name, binding) in CLUSTER_BINDINGS.iter().zip(&bindings) {
-            let detail = match binding {
-                None => format!("there is no ClusterRoleBinding {name}"),
-                Some(found) if !installation::says_the_same(found) => {
-                    format!("ClusterRoleBinding {name} is not as shipped with this program")
-                }
-                Some(_) => continue,
-            };
-            checks.push(Check::new(CHECK, Outcome::Warning, detail).remedy("oz enable --namespaces"));
-        }
+    for loan in &LOANS {
+        checks.extend(loan.check(cluster).await);
     }
     checks.extend(abandoned(cluster).await);
     checks
+}
+
+impl Loan {
+    async fn check(&self, cluster: &Cluster) -> Vec<Check> {
+        let bindings = match installation::bound(cluster, self.bindings).await {
+            Ok(bindings) => bindings,
+            Err(fault) => return vec![Check::unseen(CHECK, &fault)],
+        };
+        let is_whole = |b: &Option<_>| b.as_ref().is_some_and(installation::says_the_same);
+        if bindings.iter().all(is_whole) {
+            return vec![self.roles(cluster).await];
+        }
+        if bindings.iter().all(Option::is_none) {
+            let detail = format!("{} (oz enable {} would let it)", self.may_not, self.flag);
+            return vec![Check::new(CHECK, Outcome::Ok, detail)];
+        }
+        let odd = self.bindings.iter().zip(&bindings).filter_map(|(name, binding)| match binding {
+            None => Some(format!("there is no ClusterRoleBinding {name}")),
+            Some(found) if !installation::says_the_same(found) => {
+                Some(format!("ClusterRoleBinding {name} is not as shipped with this program"))
+            }
+            Some(_) => None,
+        });
+        let remedy = format!("oz enable {}", self.flag);
+        odd.map(|detail| Check::new(CHECK, Outcome::Warning, detail).remedy(&remedy)).collect()
+    }
+
+    async fn roles(&self, cluster: &Cluster) -> Check {
+        match installation::bindable(cluster, self.ceiling).await {
+            Ok(roles) if roles.is_empty() => match self.nothing {
+                (words, None) => Check::new(CHECK, Outcome::Ok, words),
+                (words, Some(remedy)) => Check::new(CHECK, Outcome::Warning, words).remedy(remedy),
+            },
+            Ok(roles) => Check::new(CHECK, Outcome::Ok, (self.may)(&roles.join(", "))),
+            Err(fault) => Check::unseen(CHECK, &fault),
+        }
+    }
 }
 
 /// Namespaces that an uninstallation left, or whose grant somebody deleted: nobody's to delete but people's.

@@ -24,9 +24,18 @@ const ENDS: Duration = Duration::from_secs(180);
 /// Between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Are both bindings there?
+/// May whole namespaces be lent? Both bindings are there.
 pub(super) async fn made(cluster: &Cluster) -> Result<bool, Fault> {
-    let found = installation::bound(cluster, CLUSTER_BINDINGS).await?;
+    are_there(cluster, CLUSTER_BINDINGS).await
+}
+
+/// May partners' clusters be let in?
+pub(super) async fn let_in(cluster: &Cluster) -> Result<bool, Fault> {
+    are_there(cluster, FEDERATION_BINDINGS).await
+}
+
+async fn are_there(cluster: &Cluster, names: [&str; 2]) -> Result<bool, Fault> {
+    let found = installation::bound(cluster, names).await?;
     Ok(found.iter().all(|one| one.as_ref().is_some_and(installation::says_the_same)))
 }
 

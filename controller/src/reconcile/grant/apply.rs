@@ -9,7 +9,7 @@ use super::container::{self, Container, Order};
 use super::namespaces;
 use super::observe::Observed;
 use super::plan::Plan;
-use crate::children::{Child, Found, Kind};
+use crate::children::{Child, Found, Kind, is_place};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 use crate::write;
@@ -108,7 +108,7 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
         let (api, part) = (part.kind.api(client, &part.namespace), part.clone());
         async move {
             // A place may be another's in this moment.
-            let version = namespaces::is_place(&part.name).then_some(part.version);
+            let version = is_place(&part.name).then_some(part.version);
             write::delete_version(&api, &part.name, &part.uid, version).await
         }
     };

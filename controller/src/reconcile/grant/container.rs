@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::grant::{CopyTerms, DebugTerms, PodRef};
-use oz_shared::names::GRANT_LABEL;
+
 use oz_shared::template::Keep;
 use serde_json::Value;
 
-use crate::children;
+use crate::children::{self, belongs_to};
 use crate::context::Context;
 use crate::reconcile::request::source;
 use crate::reconcile::{Doing as _, Error, later};
@@ -139,7 +139,7 @@ async fn missing_copy(grant: &Grant, terms: &CopyTerms, context: &Context) -> Re
 fn of_copy(grant: &Grant, terms: &CopyTerms, pod: &Pod) -> Container {
     let uid = pod.uid().unwrap_or_default();
     let known = grant.status.as_ref().and_then(|s| s.copy.as_ref());
-    let owned = pod.labels().get(GRANT_LABEL) == Some(&grant.name_any())
+    let owned = belongs_to(pod, &grant.name_any())
         && pod.owner_references().iter().any(|o| Some(&o.uid) == grant.metadata.uid.as_ref());
     if !owned || known.is_some_and(|k| k.uid != uid) {
         return Container::Strange(terms.name.clone());

@@ -3,15 +3,15 @@
 
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ListParams, PartialObjectMeta};
+use kube::api::PartialObjectMeta;
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
 use oz_shared::grant::NamespaceTerms;
-use oz_shared::names::{GRANT_LABEL, PLACE, SESSIONS_NAMESPACE, place_name, suffixed};
+use oz_shared::names::{SESSIONS_NAMESPACE, place_name, suffixed};
 use oz_shared::namespace_class::OnTaken;
 use oz_shared::request::NamespaceRef;
 
-use crate::children::{self, Kind};
+use crate::children::{self, Kind, belongs_to, is_place};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
 use crate::write;
@@ -60,7 +60,7 @@ async fn unrecorded(
     for name in candidates(grant, terms, wanted) {
         let known = context.children.namespace(&name);
         let found = if known.is_none() && afresh { read(&name, context).await? } else { known };
-        if let Some(found) = found.filter(|n| n.labels().get(GRANT_LABEL) == Some(&own)) {
+        if let Some(found) = found.filter(|n| belongs_to(n, &own)) {
             return there(&found, context).await;
         }
     }
@@ -80,9 +80,7 @@ async fn recorded_one(
     };
     match found.filter(|n| n.uid().as_deref() == Some(&recorded.uid)) {
         None => Ok(Lent::Gone),
-        Some(found) if found.labels().get(GRANT_LABEL) == Some(&grant.name_any()) => {
-            there(&found, context).await
-        }
+        Some(found) if belongs_to(&found, &grant.name_any()) => there(&found, context).await,
         Some(_) => Ok(Lent::HandedOn),
     }
 }
@@ -166,8 +164,7 @@ async fn make_one(
             }
             Err(error) => return Err(error).doing("make the namespace"),
         }
-        let there = api.get_metadata_opt(&name).await.doing("look whose the namespace is")?;
-        last = match there {
+        last = match read(&name, context).await? {
             None => Lent::Missing(wanted.clone()),
             // Made by another replica, or before a restart. One that is older than the grant is not its own, whatever it
             // says.
@@ -180,7 +177,7 @@ async fn make_one(
 }
 
 fn is_own(grant: &Grant, found: &PartialObjectMeta<Namespace>) -> bool {
-    found.labels().get(GRANT_LABEL) == Some(&grant.name_any())
+    belongs_to(found, &grant.name_any())
         && found.metadata.creation_timestamp >= grant.metadata.creation_timestamp
 }
 
@@ -209,7 +206,7 @@ async fn take_over(
             // What is gone keeps the others from nothing.
             match read(name, context).await?.filter(|n| n.uid().as_deref() == Some(&namespace.uid)) {
                 None => Ok(Lent::Gone),
-                Some(found) if found.labels().get(GRANT_LABEL) == Some(&own) => there(&found, context).await,
+                Some(found) if belongs_to(&found, &own) => there(&found, context).await,
                 Some(_) => Ok(Lent::Taken(format!("{name} is kept on by another request"))),
             }
         }
@@ -244,7 +241,7 @@ async fn claim_places(
             // Another replica was first; or it was made for this grant, and the answer lost.
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let there = api.get_metadata_opt(&name).await.doing("look whose the place is")?;
-                if there.is_some_and(|p| p.labels().get(GRANT_LABEL) == Some(&grant.name_any())) {
+                if there.is_some_and(|place| belongs_to(&place, &grant.name_any())) {
                     missing -= 1;
                 }
             }
@@ -259,10 +256,9 @@ async fn claim_places(
 
 /// How many places the grant has, read afresh.
 async fn places(grant: &Grant, context: &Context) -> Result<usize, Error> {
-    let api = Kind::Role.api(&context.client, SESSIONS_NAMESPACE);
-    let own = ListParams::default().labels(&format!("{GRANT_LABEL}={}", grant.name_any()));
-    let there = api.list_metadata(&own).await.doing("look for its places")?;
-    Ok(there.iter().filter(|role| is_place(&role.name_any())).count())
+    let (own, at) = (grant.name_any(), [SESSIONS_NAMESPACE.to_owned()]);
+    let there = children::list(&context.client, &own, &at).await.doing("look for its places")?;
+    Ok(there.iter().filter(|found| is_place(&found.name)).count())
 }
 
 /// The places of the grant that is extended become this one's; those that it has given back already are claimed anew, if
@@ -282,11 +278,6 @@ async fn take_places_over(grant: &Grant, terms: &NamespaceTerms, context: &Conte
         }
     }
     claim_places(grant, terms, taken, context).await.map(drop)
-}
-
-/// Is this the name of a place?
-pub(super) fn is_place(name: &str) -> bool {
-    name.starts_with(PLACE)
 }
 
 /// The namespaces that are to be deleted at the end.

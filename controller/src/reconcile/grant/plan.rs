@@ -14,7 +14,7 @@ use oz_shared::{Grant, GrantStatus};
 use super::container::{Container, Order, State, There};
 use super::namespaces::{self, Lent};
 use super::observe::{Observed, RequestFacts};
-use crate::children::{self, Child, Found, Kind};
+use crate::children::{self, Child, Found, Kind, is_place};
 use crate::reconcile::later;
 use crate::report::Note;
 
@@ -319,7 +319,7 @@ fn making(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
 /// Places beyond those that its namespaces take: two controllers may have claimed for it at once.
 fn surplus(grant: &Grant, seen: &Observed) -> Vec<Found> {
     let needed = grant.spec.namespaces.as_ref().map_or(0, |terms| terms.names.len());
-    let mut places: Vec<&Found> = seen.children.iter().filter(|c| namespaces::is_place(&c.name)).collect();
+    let mut places: Vec<&Found> = seen.children.iter().filter(|c| is_place(&c.name)).collect();
     places.sort_unstable_by_key(|place| &place.name);
     places.into_iter().skip(needed).cloned().collect()
 }
@@ -329,7 +329,7 @@ fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
     let going = namespaces::going(&seen.namespaces);
     // Places are kept for as long as the namespaces are there, and what the watch tells of them may be another's by now.
     let places = going.is_empty() && seen.complete;
-    let parts = seen.children.iter().filter(|c| places || !namespaces::is_place(&c.name));
+    let parts = seen.children.iter().filter(|c| places || !is_place(&c.name));
     let revoke: Vec<Found> = parts.filter(|c| !c.is_harmless()).cloned().collect();
     let message = Vec::from_iter([&end.message].into_iter().chain(&going).map(String::as_str)).join("; ");
     let mut status = grant.status.clone().unwrap_or_default();

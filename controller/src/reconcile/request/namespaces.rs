@@ -10,8 +10,8 @@ use kube::{Api, Client, ResourceExt as _};
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::NamespaceTerms;
 use oz_shared::names::{
-    CLASS_LABEL, GRANT_LABEL, NETWORK_POLICIES_LABEL, POD_SECURITY_LABEL, SessionKind, grant_name,
-    is_reserved_name, is_reserved_namespace, partner_account, prefix_of,
+    CLASS_LABEL, NETWORK_POLICIES_LABEL, POD_SECURITY_LABEL, SessionKind, grant_name, is_reserved_name,
+    is_reserved_namespace, partner_account, prefix_of,
 };
 use oz_shared::namespace_class::{NamespaceResource, OnTaken, Prefix, Subject};
 use oz_shared::namespace_request::{Credential, CredentialKind};
@@ -21,6 +21,7 @@ use serde_json::json;
 
 use super::kind::{Kind, NoOffer, Offer, Times};
 use super::roles::{LentRole, may, role_of};
+use crate::children::belongs_to;
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error, later};
 
@@ -289,8 +290,13 @@ fn partner(request: &NamespaceRequest, context: &Context) -> Option<Arc<Grant>> 
     let account = partner_account(&request.spec.requester.username)?;
     let grant = context.grants.find(|g| g.spec.account == account)?;
     let first = context.children.namespace(request.metadata.namespace.as_deref()?)?;
+<<<<<<< HEAD
     let stands = grant.stands(context.clock.latest()) && grant.spec.request.kind == Federation::NAME;
     (stands && first.labels().get(GRANT_LABEL) == Some(&grant.name_any())).then_some(grant)
+=======
+    let stands = grant.stands(context.clock.now()) && grant.spec.request.kind == Federation::NAME;
+    (stands && belongs_to(&first, &grant.name_any())).then_some(grant)
+>>>>>>> federation
 }
 
 /// The terms on which a class lends namespaces of these names.

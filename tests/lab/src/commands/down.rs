@@ -39,6 +39,12 @@ pub(super) fn run(lab: &Lab, args: &Args) -> Result<()> {
         }
     } else {
         end(lab)?;
+        // A name too long for one has none beside it.
+        if let Ok(away) = lab.away()
+            && away.dir.exists()
+        {
+            end(&away)?;
+        }
     }
     // Where another cluster lives, it is not empty.
     let _ = fs::remove_dir(lab.state());

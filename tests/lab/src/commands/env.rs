@@ -37,6 +37,7 @@ pub(super) fn variables(lab: &Lab) -> Result<Vec<(&'static str, OsString)>> {
     ];
     if lab.given.is_none() {
         variables.push(("OZ_LAB_AUDIT", lab.audit().into()));
+        variables.push(("OZ_LAB_AWAY_DIR", lab.away()?.dir.into()));
     }
     Ok(variables)
 }

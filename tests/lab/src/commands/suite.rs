@@ -24,6 +24,9 @@ pub(super) struct Args {
 /// `cargo lab test`.
 pub(super) fn test(lab: &Lab, args: &Args) -> Result<ExitCode> {
     prepare(lab)?;
+    if lab.given.is_none() {
+        up::away(lab)?;
+    }
     let mut test = command([programs::cargo()]);
     test.args(["test", "--workspace", "--no-fail-fast"]);
     hand_over(test.args(&args.args).current_dir(&lab.workspace).envs(env::variables(lab)?))

@@ -29,6 +29,11 @@ pub(crate) enum Oz {
     Left,
 }
 
+/// The same for somebody else's cluster beside it: a control plane, and people, without Oz.
+pub(super) fn away(lab: &Lab) -> Result<()> {
+    run(&lab.away()?, &Args { no_oz: true })
+}
+
 pub(super) fn run(lab: &Lab, args: &Args) -> Result<()> {
     let _lock = lab.lock()?;
     let with_oz = !args.no_oz;
@@ -52,7 +57,9 @@ fn own(lab: &Lab, with_oz: bool) -> Result<Oz> {
     let kubernetes = kubernetes::ensure(lab)?;
     let programs: Option<Programs> = with_oz.then(|| programs::build(lab)).transpose()?;
     let cluster = cluster::ensure(lab, &kubernetes)?;
-    images::ensure(lab, &cluster.sandbox)?;
+    if lab.node {
+        images::ensure(lab, &cluster.sandbox)?;
+    }
     let mut oz = Oz::Left;
     if let Some(programs) = programs {
         images::ensure_controller(lab, &cluster.sandbox, &programs.controller)?;
