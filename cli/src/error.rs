@@ -255,7 +255,7 @@ mod tests {
         let error = answer(
             403,
             "accessrequests.ozaccess.io \"a-1\" is forbidden: ValidatingAdmissionPolicy 'oz-request-create' with binding \
-             'oz-request-create' denied request: you may not ask for db-shell here (verb request on accesstemplates) [oz 1]",
+             'oz-request-create' denied request: you may not ask for db-shell here (verb request on accesstemplates) [oz 2]",
         );
         assert_eq!(error.code, exit::DENIED);
         assert_eq!(

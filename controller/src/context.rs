@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, CustomResourceExt as _, Resource};
@@ -16,6 +18,7 @@ use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::index::Index;
 use crate::metrics::Metrics;
+use crate::reconcile::request::Kind as _;
 use crate::report::Events;
 use crate::sightings::Sightings;
 
@@ -46,19 +49,31 @@ impl Context {
         self.superseded.is(object.meta().uid.as_deref(), object.meta().resource_version.as_deref())
     }
 
-    /// Do the kinds stand by which namespaces are lent, and is none being deleted? While they go, requests and grants
-    /// go that nobody meant to end: what people keep in their namespaces is not taken for that.
-    pub(crate) async fn lends_namespaces(&self) -> kube::Result<bool> {
-        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let (requests, federations, grants) = tokio::try_join!(
-            api.get_metadata_opt(NamespaceRequest::crd_name()),
-            api.get_metadata_opt(Federation::crd_name()),
-            api.get_metadata_opt(Grant::crd_name()),
-        )?;
+    /// Do these kinds stand, none being deleted, as they were at that time? Where a kind goes, all of it goes, which nobody
+    /// meant to end, and so it is with one that was put back: what people keep in their namespaces is not taken for that.
+    pub(crate) async fn stand_since(&self, kinds: &[&str], since: Option<&Time>) -> kube::Result<bool> {
+        let api: &Api<CustomResourceDefinition> = &Api::all(self.client.clone());
+        let found = kinds.iter().map(|kind| api.get_metadata_opt(kind));
         let stands = |kind: Option<PartialObjectMeta<_>>| {
-            kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none())
+            kind.is_some_and(|kind| {
+                let made = kind.metadata.creation_timestamp;
+                kind.metadata.deletion_timestamp.is_none()
+                    && made.zip(since).is_some_and(|(made, since)| made.0 <= since.0)
+            })
         };
-        Ok(stands(requests) && stands(federations) && stands(grants))
+        Ok(try_join_all(found).await?.into_iter().all(stands))
+    }
+
+    /// Do the kinds stand on which this grant's hold on its namespaces rests?
+    pub(crate) async fn lends_namespaces(&self, grant: &Grant) -> kube::Result<bool> {
+        let mut kinds = vec![Grant::crd_name()];
+        if grant.spec.request.kind == Federation::NAME || !grant.spec.parent.is_empty() {
+            kinds.push(Federation::crd_name());
+        }
+        if grant.spec.request.kind == NamespaceRequest::NAME {
+            kinds.push(NamespaceRequest::crd_name());
+        }
+        self.stand_since(&kinds, grant.metadata.creation_timestamp.as_ref()).await
     }
 
     /// Notes that `read` was replaced by `written`.

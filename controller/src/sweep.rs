@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use oz_shared::names::grant_name;
 use oz_shared::request::NamespaceRef;
-use oz_shared::{Grant, Request};
+use oz_shared::{Federation, Grant, NamespaceRequest, Request};
 
 use crate::children::Found;
 use crate::context::Context;
@@ -69,10 +70,11 @@ async fn one(name: &str, context: &Context) -> Result<(), Error> {
 /// Namespaces of a grant that somebody deleted. They go as well, as long as the request that they were made for tells of
 /// them; what an uninstallation left is nobody's to delete, and neither is anything while the kind itself is being deleted.
 async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) -> Result<(), Error> {
-    if !is_asked_for(&context.namespace_requests, grant) && !is_asked_for(&context.federations, grant) {
-        return Ok(());
-    }
-    if !context.lends_namespaces().await.doing("look whether namespaces are still lent")? {
+    let asked =
+        asked_at(&context.namespace_requests, grant).or_else(|| asked_at(&context.federations, grant));
+    let Some(since) = asked else { return Ok(()) };
+    let kinds = [NamespaceRequest::crd_name(), Federation::crd_name(), Grant::crd_name()];
+    if !context.stand_since(&kinds, Some(&since)).await.doing("look whether namespaces are still lent")? {
         return Ok(());
     }
     tracing::info!(
@@ -87,7 +89,8 @@ async fn abandoned(grant: &str, namespaces: &[NamespaceRef], context: &Context) 
     Ok(())
 }
 
-/// Is there a request that this is the grant of?
-fn is_asked_for<R: Request + Clone + 'static>(requests: &Store<R>, grant: &str) -> bool {
-    requests.find(|r| grant_name(&r.uid().unwrap_or_default()) == grant).is_some()
+/// When the request that this is the grant of was made, if there is one.
+fn asked_at<R: Request + Clone + 'static>(requests: &Store<R>, grant: &str) -> Option<Time> {
+    let request = requests.find(|r| grant_name(&r.uid().unwrap_or_default()) == grant)?;
+    request.meta().creation_timestamp.clone()
 }

@@ -76,7 +76,7 @@ pub struct FederationSpec {
     /// or by who holds the verb `revoke` on the class.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
-    #[schemars(extend("x-kubernetes-validations" = rules(&[("self >= oldSelf", "rotations are only added")])))]
+    #[schemars(extend("x-kubernetes-validations" = rules(&[("self >= oldSelf && self <= oldSelf + 10", "rotations are only added, and few at a time")])))]
     pub rotations: i32,
     /// Set to end it, by the requester or by who holds the verb `revoke` on the class. Never unset.
     #[serde(default)]

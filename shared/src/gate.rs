@@ -182,10 +182,10 @@ mod tests {
     #[test]
     fn a_refusal_counts_only_from_its_policy_and_revision() {
         let by = "roles is forbidden: ValidatingAdmissionPolicy 'oz-guard' with binding 'oz-guard' denied request: no";
-        assert!(is_refusal("oz-guard", 403, &format!("{by} [oz 1]")));
+        assert!(is_refusal("oz-guard", 403, &format!("{by} [oz 2]")));
         assert!(!is_refusal("oz-guard", 403, &format!("{by} [oz 0]")));
-        assert!(!is_refusal("oz-guard", 422, &format!("{by} [oz 1]")));
-        assert!(!is_refusal("oz-records", 403, &format!("{by} [oz 1]")));
+        assert!(!is_refusal("oz-guard", 422, &format!("{by} [oz 2]")));
+        assert!(!is_refusal("oz-records", 403, &format!("{by} [oz 2]")));
         assert!(!is_refusal("oz-guard", 403, "User \"alice\" cannot create resource \"roles\""));
     }
 }

@@ -322,6 +322,10 @@ pub struct GrantStatus {
     /// How often its account was made anew.
     #[serde(default, skip_serializing_if = "crate::request::is_zero")]
     pub rotations: i32,
+    /// Why its holder reads nothing in the whole cluster any more, though all else goes on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 2048))]
+    pub reads_nothing: String,
     /// When the copy ends by itself, once it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Time>,

@@ -31,7 +31,7 @@ pub const NETWORK_POLICIES_LABEL: &str = "ozaccess.io/network-policies";
 /// The label of a namespace by which Kubernetes enforces a Pod Security level.
 pub const POD_SECURITY_LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Ends each message of the gate's policies: which revision refused.
-pub const GATE_REVISION: &str = "[oz 1]";
+pub const GATE_REVISION: &str = "[oz 2]";
 /// The template, and the request, kept in [`SYSTEM_NAMESPACE`] so that dry runs have something to be refused on.
 pub const GATE_PROBE: &str = "gate-probe";
 /// The annotation that names the container which kubectl, and so Oz, enters unless told.

@@ -31,8 +31,12 @@ pub async fn fill_in(admin: &Identity, ns: &Namespace) -> Result<()> {
         let (kind, spec) = match object["kind"] == "MutatingAdmissionPolicy" {
             true => ("mutatingadmissionpolicies", json!({})),
             false => {
+                // A selector of namespaces alone would let through what is in none.
                 let here = json!({"matchLabels": {"kubernetes.io/metadata.name": ns.name}});
-                let spec = json!({"policyName": ns.name, "matchResources": {"namespaceSelector": here}});
+                let rules = json!([{"apiGroups": [oz_shared::GROUP], "apiVersions": ["*"], "operations": ["CREATE"],
+                    "resources": ["*"], "scope": "Namespaced"}]);
+                let spec = json!({"policyName": ns.name,
+                    "matchResources": {"namespaceSelector": here, "resourceRules": rules}});
                 ("mutatingadmissionpolicybindings", spec)
             }
         };

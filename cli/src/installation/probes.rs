@@ -130,12 +130,12 @@ mod tests {
             judge("oz-guard", &status)
         };
         let by = "roles is forbidden: ValidatingAdmissionPolicy 'oz-guard' with binding 'oz-guard' denied request: no";
-        assert_eq!(judge(403, &format!("{by} [oz 1]")), Answer::Refused);
+        assert_eq!(judge(403, &format!("{by} [oz 2]")), Answer::Refused);
         assert!(matches!(judge(403, &format!("{by} [oz 0]")), Answer::Open(_)));
-        assert!(matches!(judge(422, &format!("{by} [oz 1]")), Answer::Open(_)));
+        assert!(matches!(judge(422, &format!("{by} [oz 2]")), Answer::Open(_)));
         assert!(matches!(judge(403, "User \"alice\" cannot create resource \"roles\""), Answer::Unknown(_)));
         assert!(matches!(
-            judge(403, "ValidatingAdmissionPolicy 'other' denied request: no [oz 1]"),
+            judge(403, "ValidatingAdmissionPolicy 'other' denied request: no [oz 2]"),
             Answer::Open(_)
         ));
     }

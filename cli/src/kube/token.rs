@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
+use kube::core::ObjectMeta;
 use kube::{Api, ResourceExt as _};
 use oz_shared::NamespaceRequest;
 use oz_shared::Request as _;
@@ -134,16 +135,18 @@ pub(crate) async fn mint<R: Asked>(cluster: &Cluster, request: &R) -> Result<Tok
     let account = account(cluster, request).await?;
     let end = request.status().and_then(|s| s.expires_at.as_ref()).map(|t| t.0);
     let until = deadline(&account).or(end).unwrap_or_else(|| cluster.now());
-    mint_for(cluster, &account, end.map_or(until, |end| end.min(until))).await
+    mint_for(cluster, &account, None, end.map_or(until, |end| end.min(until))).await
 }
 
-/// Mints a token for this account, which is good until then at most, by whatever right the caller has to.
+/// Mints a token for this account, which is good until then at most, by whatever right the caller has to. An account that mints
+/// its own next one says which it is by its `uid`: none of its name that was made since is meant.
 ///
 /// # Errors
 /// The loan is over, or the API server refuses.
 pub(crate) async fn mint_for(
     cluster: &Cluster,
     account: &str,
+    uid: Option<&str>,
     until: Timestamp,
 ) -> Result<Token, SessionError> {
     let api: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SESSIONS_NAMESPACE);
@@ -158,7 +161,8 @@ pub(crate) async fn mint_for(
             expiration_seconds: Some(lifetime(account, left - margin)),
             ..TokenRequestSpec::default()
         };
-        let question = TokenRequest { spec, ..TokenRequest::default() };
+        let metadata = ObjectMeta { uid: uid.map(str::to_owned), ..ObjectMeta::default() };
+        let question = TokenRequest { metadata, spec, ..TokenRequest::default() };
         let with = PostParams::default();
         let answer = cluster.call("mint a token", api.create_token_request(account, &with, &question)).await;
         match answer {

@@ -272,6 +272,11 @@ fn subject_of(token: &str) -> Option<String> {
     claims(token)?.get("sub")?.as_str().map(str::to_owned)
 }
 
+/// The uid of the account that it is of, likewise.
+pub(crate) fn uid_of(token: &str) -> Option<String> {
+    claims(token)?.get("kubernetes.io")?.get("serviceaccount")?.get("uid")?.as_str().map(str::to_owned)
+}
+
 fn claims(token: &str) -> Option<serde_json::Value> {
     let payload = token.split('.').nth(1)?;
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;

@@ -30,6 +30,6 @@ mod tests;
 pub(crate) use draft::Draft;
 pub(crate) use entry::{Credential, Entry, OurEntry, PREFIX};
 pub(crate) use error::Error;
-pub(crate) use foreign::{Foreign, Refusal, SIZE_LIMIT as FOREIGN_LIMIT, read as read_foreign};
+pub(crate) use foreign::{Foreign, Refusal, SIZE_LIMIT as FOREIGN_LIMIT, read as read_foreign, uid_of};
 pub(crate) use server::{BadServer, is_private, server};
 pub(crate) use store::{Store, Written};

@@ -20,7 +20,7 @@ use crate::commands::token::renewing;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, Way, deadline, mint_for, program};
-use crate::kubeconfig::{Credential, Entry, FOREIGN_LIMIT, Foreign, PREFIX, Refusal, read_foreign};
+use crate::kubeconfig::{Credential, Entry, FOREIGN_LIMIT, Foreign, PREFIX, Refusal, read_foreign, uid_of};
 use crate::output::{clean, stamp};
 
 /// What is not bounded in time is kept until someone deletes it.
@@ -81,7 +81,7 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         None => app.printer.warn("the token does not say when it ends: it stays until you delete it"),
     }
     if let Some(account) = partner {
-        renews(&cluster, account, app).await?;
+        renews(&cluster, account, &foreign.token, app).await?;
         entry.expires_at = deadline(account).unwrap_or(entry.expires_at);
     }
     let home = std::path::absolute(store.home()).unwrap_or_else(|_| store.home().to_owned());
@@ -109,10 +109,10 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
 
 /// Has the account mint its own next token, and keeps that on this machine: from then on the file that was handed over can be
 /// deleted.
-async fn renews(cluster: &Cluster, account: &str, app: &App) -> Result<(), Error> {
+async fn renews(cluster: &Cluster, account: &str, token: &str, app: &App) -> Result<(), Error> {
     let until = deadline(account).unwrap_or_else(|| cluster.now());
-    let token = mint_for(cluster, account, until).await?;
-    let key = renewing::key(&cluster.server(), account);
+    let token = mint_for(cluster, account, uid_of(token).as_deref(), until).await?;
+    let key = renewing::key(&cluster.way, account);
     let kept = renewing::keeps(cluster, &key, account, &token);
     let written = renewing::folder()?.store(&kept);
     written.map_err(|error| Error::internal(format!("the credential could not be kept: {error}")))?;

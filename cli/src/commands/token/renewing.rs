@@ -13,6 +13,7 @@ use crate::cache::{Cache, Kept};
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{Cluster, Fault, SessionError, Token, Way, deadline, mint_for};
+use crate::kubeconfig::uid_of;
 
 /// What part of its life a token is used before the next is had: early, so that who comes seldom comes in time.
 const PART: i64 = 5;
@@ -23,8 +24,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(super) async fn answer(account: &str, app: &App) -> Result<u8, Error> {
     let version = version(std::env::var(EXEC_INFO).ok().as_deref())?;
     let mut way = Way::find(&app.settings).await?;
-    let server = way.config.cluster_url.to_string();
-    let (cache, key) = (folder()?, key(&server, account));
+    let (cache, key) = (folder()?, key(&way, account));
     let (kept, turn) = match look(&cache, &key).await {
         Look::Good(kept) => return print(app, version, &kept.secret, kept.renew),
         Look::Old(kept, turn) => (kept, turn),
@@ -40,8 +40,7 @@ pub(super) async fn answer(account: &str, app: &App) -> Result<u8, Error> {
     as_itself(&mut way, &kept.secret)?;
     let cluster = Cluster::by(way, &app.settings)?;
     let until = deadline(account).unwrap_or_else(|| cluster.now() + DAY);
-    let renewed = mint_for(&cluster, account, until).await;
-    drop(turn);
+    let renewed = mint_for(&cluster, account, uid_of(&kept.secret).as_deref(), until).await;
     match renewed {
         Ok(token) => {
             let kept = keeps(&cluster, &key, account, &token);
@@ -49,18 +48,20 @@ pub(super) async fn answer(account: &str, app: &App) -> Result<u8, Error> {
             if let Err(error) = cache.store(&kept) {
                 app.printer.warn(&format!("the next token could not be kept: {error}"));
             }
+            // Who waited for its turn finds the new one.
+            drop(turn);
             print(app, version, &kept.secret, kept.renew)
         }
         Err(SessionError::Fault(fault)) => match Failure::from(fault) {
-            Failure::Away(error) if error.code != exit::DENIED => {
-                app.printer.warn(&format!("the token could not be renewed: {}", error.message));
-                print(app, version, &kept.secret, kept.end)
-            }
-            Failure::Away(_) => {
+            Failure::Away(error) if error.code == exit::DENIED => {
                 let message = "the cluster does not know its token any more: the access was ended, or its account made anew";
                 Err(Error::new(exit::ENDED, message).hint(ASK))
             }
-            Failure::Final(error) => Err(error),
+            // The token that there is goes on being good, whatever keeps it from the next.
+            Failure::Away(error) | Failure::Final(error) => {
+                app.printer.warn(&format!("the token could not be renewed: {}", error.message));
+                print(app, version, &kept.secret, kept.end)
+            }
         },
         Err(error) => Err(error.into()),
     }
@@ -77,9 +78,12 @@ pub(in crate::commands) fn folder() -> Result<Cache, Error> {
     Cache::of_partners().ok_or_else(|| Error::internal(none))
 }
 
-/// The name under which a credential is kept.
-pub(in crate::commands) fn key(server: &str, account: &str) -> String {
-    digest(&json!([server.trim_end_matches('/'), account]))
+/// The name under which a credential is kept: the account's, with all by which its cluster is known, so that who names another
+/// authority for the same address gets at none that is there.
+pub(in crate::commands) fn key(way: &Way, account: &str) -> String {
+    let config = &way.config;
+    let server = config.cluster_url.to_string();
+    digest(&json!([server.trim_end_matches('/'), config.root_cert, config.tls_server_name, account]))
 }
 
 /// Has everything sent by this token, and by nothing else that the context names.

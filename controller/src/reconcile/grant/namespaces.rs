@@ -312,15 +312,18 @@ pub(super) fn going(seen: &[Lent]) -> Vec<String> {
         .collect()
 }
 
+/// Have the kinds gone by which they were lent? Then they are nobody's to delete but people's.
+pub(super) async fn are_abandoned(grant: &Grant, context: &Context) -> Result<bool, Error> {
+    context.lends_namespaces(grant).await.map(|lends| !lends).doing("look whether namespaces are still lent")
+}
+
 /// Deletes namespaces of an ended grant, each by its uid and only while it is still the grant's.
 pub(super) async fn delete(
     grant: &Grant,
     namespaces: &[NamespaceRef],
     context: &Context,
 ) -> Result<(), Error> {
-    if namespaces.is_empty()
-        || !context.lends_namespaces().await.doing("look whether namespaces are still lent")?
-    {
+    if namespaces.is_empty() || are_abandoned(grant, context).await? {
         return Ok(());
     }
     let own = grant.name_any();

@@ -39,6 +39,8 @@ pub(crate) struct Observed {
     pub(crate) container: Container,
     /// The namespaces that it lends, in the order of its terms.
     pub(crate) namespaces: Vec<Lent>,
+    /// Have the kinds gone by which its namespaces were lent?
+    pub(crate) abandoned: bool,
     /// The labelled objects that are there.
     pub(crate) children: Vec<Found>,
     /// Was `children` just read from the API server, bindings in full?
@@ -80,6 +82,9 @@ pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Observed
     // The watches may be a moment behind. That is no matter while there is something to take away; but "nothing is left"
     // and "a part is missing" are said only of what was just read.
     let ending = !ended && end(grant, &seen, now).is_some();
+    if ending && namespaces::own(&seen.namespaces).next().is_some() {
+        seen.abandoned = namespaces::are_abandoned(grant, context).await?;
+    }
     let doubtful = if ended {
         false
     } else if ending {

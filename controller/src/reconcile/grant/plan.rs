@@ -9,13 +9,13 @@ use oz_shared::grant::PodRef;
 use oz_shared::names::SESSIONS_NAMESPACE;
 use oz_shared::request::NamespaceRef;
 use oz_shared::template::OnEnd;
-use oz_shared::{Grant, GrantStatus};
+use oz_shared::{Federation, Grant, GrantStatus};
 
 use super::container::{Container, Order, State, There};
 use super::namespaces::{self, Lent};
 use super::observe::{Observed, RequestFacts};
 use crate::children::{self, Child, Found, Kind, is_place};
-use crate::reconcile::later;
+use crate::reconcile::{later, request};
 use crate::report::Note;
 
 /// How long a grant may take to be made: what fails is tried again this long.
@@ -103,7 +103,9 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
     if let Some(why) = &seen.invalid {
         return Some(End::new("PartInvalid", why.as_str(), false));
     }
-    if let Some(why) = &seen.role_lost {
+    if let Some(why) = &seen.role_lost
+        && !(reads_everywhere(grant) && reports(grant, READY))
+    {
         return Some(End::new("RoleChanged", why.as_str(), false));
     }
     if let Some(end) =
@@ -137,7 +139,26 @@ pub(super) fn end(grant: &Grant, seen: &Observed, now: Timestamp) -> Option<End>
 /// Everything that the grant is made of, its namespaces being what they are.
 pub(super) fn parts(grant: &Grant, seen: &Observed) -> Vec<Child> {
     let lent: Vec<&str> = namespaces::to_delete(&seen.namespaces).map(|n| n.name.as_str()).collect();
-    children::of(grant, &lent)
+    let mut parts = children::of(grant, &lent);
+    if reads_nothing(grant, seen).is_some() {
+        parts.retain(|part| part.kind != Kind::ClusterRoleBinding);
+    }
+    parts
+}
+
+/// Is there a role by which its holder reads in the whole cluster, beside what else it lends?
+fn reads_everywhere(grant: &Grant) -> bool {
+    grant.spec.role.as_ref().is_some_and(|role| role.namespace.is_empty())
+}
+
+/// Why its holder reads nothing in the whole cluster any more. That role is not what was agreed to; what is lent besides it
+/// goes on, as people keep things there. It is not lent again, whatever becomes of it.
+fn reads_nothing(grant: &Grant, seen: &Observed) -> Option<String> {
+    if !reads_everywhere(grant) || !reports(grant, READY) {
+        return None;
+    }
+    let noted = grant.status.as_ref().map(|s| s.reads_nothing.clone()).filter(|why| !why.is_empty());
+    noted.or_else(|| seen.role_lost.clone())
 }
 
 /// Can the namespaces not be had, or are they not the grant's any more?
@@ -159,8 +180,10 @@ fn namespaces_ended(grant: &Grant, lent: &[Lent]) -> Option<End> {
     }
     let over_with = |one: &Lent| match one {
         Lent::Gone | Lent::HandedOn => true,
-        // Deleted before it was taken over.
-        Lent::Going(..) => !reports(grant, READY),
+        // Deleted before it was taken over; or a partner's only one, without which it has no business here.
+        Lent::Going(..) => {
+            !reports(grant, READY) || grant.spec.request.kind == <Federation as request::Kind>::NAME
+        }
         _ => false,
     };
     if lent.is_empty() || !lent.iter().all(over_with) {
@@ -252,6 +275,35 @@ fn rotation(grant: &Grant, seen: &Observed) -> Option<i32> {
 /// that is there is of before or after is told by its label.
 fn standing(grant: &Grant, seen: &Observed, now: Timestamp) -> Plan {
     let deadline = grant.deadline();
+    let everywhere =
+        || seen.children.iter().filter(|c| c.kind == Kind::ClusterRoleBinding && !c.is_harmless());
+    if let Some(why) = reads_nothing(grant, seen)
+        && (everywhere().next().is_some()
+            || grant.status.as_ref().is_some_and(|s| s.reads_nothing.is_empty()))
+    {
+        let mut status = grant.status.clone().unwrap_or_default();
+        let message = format!("until {deadline}; it reads nothing in the whole cluster any more: {why}");
+        conditions::set(
+            &mut status.conditions,
+            READY,
+            true,
+            "Made",
+            &message,
+            grant.metadata.generation,
+            now,
+        );
+        status.reads_nothing = why;
+        let notes = vec![Note { warning: true, reason: "RoleChanged", message }];
+        let notes = if grant.status.as_ref() == Some(&status) { Vec::new() } else { notes };
+        let wake = Some(later(now, RETRY).min(deadline));
+        return Plan {
+            revoke: everywhere().cloned().collect(),
+            status: changed(grant, status),
+            notes,
+            wake,
+            ..Plan::default()
+        };
+    }
     let Some(rotation) = rotation(grant, seen) else {
         return Plan { wake: Some(deadline), ..Plan::default() };
     };
@@ -325,8 +377,15 @@ fn surplus(grant: &Grant, seen: &Observed) -> Vec<Found> {
 }
 
 fn ending(grant: &Grant, seen: &Observed, end: &End, now: Timestamp) -> Plan {
-    let remove: Vec<NamespaceRef> = namespaces::to_delete(&seen.namespaces).cloned().collect();
-    let going = namespaces::going(&seen.namespaces);
+    let mut remove: Vec<NamespaceRef> = namespaces::to_delete(&seen.namespaces).cloned().collect();
+    let mut going = namespaces::going(&seen.namespaces);
+    let mut end = end.clone();
+    if seen.abandoned {
+        remove.clear();
+        going.clear();
+        end.message += "; its namespaces are left: the kind went by which they were lent";
+    }
+    let end = &end;
     // Places are kept for as long as the namespaces are there, and what the watch tells of them may be another's by now.
     let places = going.is_empty() && seen.complete;
     let parts = seen.children.iter().filter(|c| places || !is_place(&c.name));
@@ -380,7 +439,7 @@ fn given_up(grant: &Grant, now: Timestamp) -> Timestamp {
 /// Is it the copy, or a namespace, that an end waits for? The parts need not be looked at again before that has gone.
 pub(super) fn awaits(grant: &Grant, seen: &Observed, now: Timestamp) -> bool {
     (remaining_copy(grant, seen).is_some() && now < given_up(grant, now))
-        || namespaces::own(&seen.namespaces).next().is_some()
+        || (!seen.abandoned && namespaces::own(&seen.namespaces).next().is_some())
 }
 
 /// The copy, as long as something may run in it.

@@ -10,7 +10,7 @@ use oz_shared::{Federation, NamespaceClass, plain, role};
 use serde_json::json;
 
 use super::kind::{Kind, NoOffer, Offer, Times};
-use super::namespaces::{Basis, enough_places, live, names_offered, terms_of, words};
+use super::namespaces::{Basis, enough_places, live, names_offered, partners_within, terms_of, words};
 use super::roles::{LentRole, may, role_of};
 use crate::context::Context;
 use crate::reconcile::{Doing as _, Error};
@@ -24,6 +24,8 @@ pub(crate) struct Found {
     may_lend: bool,
     /// That role.
     reader: Option<LentRole>,
+    /// Partners whose names begin with this one's.
+    others: Vec<String>,
     /// How many namespaces of the class the requester has.
     live: usize,
 }
@@ -82,6 +84,7 @@ impl Kind for Federation {
             may_invite: may_invite.doing("ask whether partners may be let in")?,
             may_lend: may_lend.doing("ask whether the role may be lent in the whole cluster")?,
             reader: found.doing("read the role that is lent in the whole cluster")?,
+            others: partners_within(&self.name_any(), context),
             live: live((&spec.requester.username, &spec.requester.uid), class, None, context),
         })
     }
@@ -103,7 +106,8 @@ impl Kind for Federation {
             let message = "Oz is not enabled to let partners in: oz enable --federations";
             return unusable("NotEnabled", message.to_owned());
         }
-        names_offered(class, std::slice::from_ref(&spec.namespace), &spec.requester.username, Some(&name))?;
+        let partner = Some((name.as_str(), &*found.others));
+        names_offered(class, std::slice::from_ref(&spec.namespace), &spec.requester.username, partner)?;
         let namespaces =
             NamespaceTerms { further: spec.further, ..terms_of(class, vec![spec.namespace.clone()]) };
         let owners = found.basis.offers(&namespaces)?;

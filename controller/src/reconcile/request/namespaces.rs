@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt as _};
+use oz_shared::Request as _;
 use oz_shared::conditions::{self, ENDED, READY};
 use oz_shared::grant::NamespaceTerms;
 use oz_shared::names::{
@@ -100,6 +101,8 @@ pub(crate) struct Found {
     basis: Basis,
     /// Of who asks by a partner's account: the federation's grant, if it stands and this is its first namespace.
     partner: Option<Arc<Grant>>,
+    /// Partners whose names begin with the federation's.
+    others: Vec<String>,
     /// How many namespaces of the class the requester has.
     live: usize,
     /// The grant whose account is to own them as well.
@@ -160,6 +163,9 @@ impl Kind for NamespaceRequest {
                 context,
             )
             .await?,
+            others: partner
+                .as_ref()
+                .map_or_else(Vec::new, |g| partners_within(&g.spec.request.name, context)),
             live: live(counts_for, class, extends.as_deref(), context),
             shares: whose(&self.spec.credential.uid),
             extends,
@@ -252,17 +258,18 @@ fn further(
     let federation = &grant.spec.request.name;
     if Some(&grant.spec.terms.template.pin.uid) != class.metadata.uid.as_ref() {
         let class = &grant.spec.terms.template.name;
-        return unusable(
-            "NotOfferedHere",
-            format!("federation {federation} is for namespaces of class {class}"),
+        let message = format!(
+            "federation {federation} is for namespaces of class {class} as it was when that was agreed to; the one of that name now is another"
         );
+        return unusable("NotOfferedHere", message);
     }
     if !spec.owners.is_empty() || spec.credential != Credential::default() || !spec.extends.uid.is_empty() {
         let message =
             format!("by federation {federation} namespaces are owned by its own account, and by nobody else");
         return unusable("BeyondFederation", message);
     }
-    names_offered(class, &spec.namespaces, &grant.spec.holder.username, Some(federation))?;
+    let partner = Some((federation.as_str(), &*found.others));
+    names_offered(class, &spec.namespaces, &grant.spec.holder.username, partner)?;
     let namespaces = NamespaceTerms {
         names: spec.namespaces.clone(),
         shared_account: grant.spec.account.clone(),
@@ -290,13 +297,22 @@ fn partner(request: &NamespaceRequest, context: &Context) -> Option<Arc<Grant>> 
     let account = partner_account(&request.spec.requester.username)?;
     let grant = context.grants.find(|g| g.spec.account == account)?;
     let first = context.children.namespace(request.metadata.namespace.as_deref()?)?;
-<<<<<<< HEAD
     let stands = grant.stands(context.clock.latest()) && grant.spec.request.kind == Federation::NAME;
-    (stands && first.labels().get(GRANT_LABEL) == Some(&grant.name_any())).then_some(grant)
-=======
-    let stands = grant.stands(context.clock.now()) && grant.spec.request.kind == Federation::NAME;
     (stands && belongs_to(&first, &grant.name_any())).then_some(grant)
->>>>>>> federation
+}
+
+/// The live federations whose names, and with them their namespaces', begin with this one's.
+pub(super) fn partners_within(federation: &str, context: &Context) -> Vec<String> {
+    let all = context
+        .federations
+        .state_filter(|f| !f.phase().is_final() && f.metadata.deletion_timestamp.is_none());
+    let names = all.iter().map(|f| f.name_any());
+    names.filter(|name| name != federation && begins(name, federation)).collect()
+}
+
+/// Is it that partner's name, or one that begins with it?
+fn begins(name: &str, partner: &str) -> bool {
+    name.strip_prefix(partner).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The terms on which a class lends namespaces of these names.
@@ -431,7 +447,7 @@ pub(super) fn names_offered(
     class: &NamespaceClass,
     names: &[String],
     requester: &str,
-    partner: Option<&str>,
+    partner: Option<(&str, &[String])>,
 ) -> Result<(), NoOffer> {
     let (rules, class) = (&class.spec.names, class.name_any());
     // As CEL reads it: RE2, of bytes, and the whole name.
@@ -444,7 +460,7 @@ pub(super) fn names_offered(
     let (whose, prefix) = match (rules.prefix, partner) {
         (Prefix::None, _) => (requester, String::new()),
         (Prefix::Requester, _) => (requester, prefix_of(requester)),
-        (Prefix::Partner, Some(partner)) => (partner, format!("{partner}-")),
+        (Prefix::Partner, Some((partner, _))) => (partner, format!("{partner}-")),
         (Prefix::Partner, None) => {
             let message = format!("class {class} offers namespaces to federations alone");
             return Err(NoOffer::Unusable("NameNotOffered", message));
@@ -452,7 +468,11 @@ pub(super) fn names_offered(
     };
     for name in names {
         let is_own = name.starts_with(&prefix) || rules.prefix == Prefix::Partner && name == whose;
-        let message = if !is_own {
+        let others = partner.map(|(_, others)| others).unwrap_or_default();
+        let other = others.iter().find(|other| begins(name, other));
+        let message = if let Some(other) = other {
+            format!("{name} is for federation {other} to ask for")
+        } else if !is_own {
             format!("a namespace that {whose} asks for is called {prefix}…, not {name}")
         } else if !pattern.is_match(name.as_bytes()) {
             format!("class {class} offers namespaces called {}, not {name}", rules.pattern)
@@ -517,12 +537,19 @@ mod tests {
     }
 
     fn offered_to(partner: Option<&str>, pattern: &str, prefix: &str, name: &str) -> bool {
+        let others = &["site-a-b".to_owned()][..];
         let class: NamespaceClass = serde_json::from_value(json!({
             "apiVersion": "ozaccess.io/v1alpha1", "kind": "NamespaceClass", "metadata": {"name": "ci"},
             "spec": {"names": {"pattern": pattern, "prefix": prefix}, "role": "edit", "ttl": {"default": "1h", "max": "1h"}},
         }))
         .unwrap();
-        names_offered(&class, &[name.to_owned()], "system:serviceaccount:ci:builder", partner).is_ok()
+        names_offered(
+            &class,
+            &[name.to_owned()],
+            "system:serviceaccount:ci:builder",
+            partner.map(|p| (p, others)),
+        )
+        .is_ok()
     }
 
     #[test]
@@ -544,6 +571,7 @@ mod tests {
     fn a_partner_s_names_are_its_own() {
         let partner = |name| offered_to(Some("site-a"), ".*", "Partner", name);
         assert!(partner("site-a") && partner("site-a-x"));
+        assert!(!partner("site-a-b") && !partner("site-a-b-x") && partner("site-a-bx"));
         for other in ["site-b", "site-ax", "site", "x-site-a-x"] {
             assert!(!partner(other), "{other}");
         }
