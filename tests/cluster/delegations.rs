@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use oz_shared::Delegation;
 use oz_shared::names::{GRANT_LABEL, grant_name};
 use serde_json::{Value, json};
 use support::rights::{account, cluster_role, user};
@@ -187,11 +188,11 @@ async fn every_kind_of_event() {
             .await;
             it.write(&format!("{name}-u"), json!({"triggers": event("Updated", json!({"name": "web-0"}), 1)})).await;
         }
-        let armed = |name: String| async move { Delegating { world }.until_phase(&name, "Waiting").await };
         for (kind, path, _) in objects(ns, "") {
             let name = kind.to_lowercase();
             for suffix in ["a", "u"] {
-                let delegation = armed(format!("{name}-{suffix}")).await;
+                let waits = |d: &Delegation| d.status.as_ref().is_some_and(|s| !s.triggers.is_empty());
+                let delegation = it.until(&format!("{name}-{suffix}"), "waits", waits).await;
                 assert_eq!(delegation.status.as_ref().unwrap().triggers[0].count, 0, "{kind}: {:?}", delegation.status);
             }
             for (what, body) in ["web-1", "other", "web-2"].map(|n| (n, objects(ns, n))) {
@@ -320,8 +321,9 @@ async fn two_that_point_at_each_other_lend_once() {
         it.unbind("of-a").await;
         it.until_reads(&b, "configmaps", false).await;
         for name in ["ab", "ba"] {
-            let bindings = it.get(name).await.unwrap().status.unwrap().bindings.len();
-            assert_eq!(bindings, usize::from(name == "ba"), "{name}");
+            let left = usize::from(name == "ba");
+            let is = |d: &Delegation| d.status.as_ref().is_some_and(|s| s.bindings.len() == left);
+            it.until(name, "has followed", is).await;
         }
     })
     .await;

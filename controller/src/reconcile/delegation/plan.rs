@@ -172,7 +172,8 @@ impl Step<'_> {
         let until = status.delete_after.as_ref().map(|t| t.0);
         let gone = self.delegation.metadata.deletion_timestamp.is_some();
         plan.forget = !left && !gone && until.is_some_and(|until| until <= self.now);
-        plan.wake = until.filter(|_| !left);
+        plan.again = left;
+        plan.wake = until;
         plan
     }
 
