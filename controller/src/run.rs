@@ -171,7 +171,7 @@ async fn lead(
         delegations: delegations.clone(),
         grants: grants.clone(),
         children: children.clone(),
-        sightings,
+        sightings: sightings.clone(),
         events: Events::new(client.clone(), &args.identity),
         metrics: Metrics::default(),
         backoff: Backoff::default(),
@@ -194,8 +194,11 @@ async fn lead(
         move |event| triggers.federation(event)
     }));
     tokio::spawn(watch(Api::all(client.clone()), delegation_writer, {
-        let triggers = triggers.clone();
-        move |event| triggers.delegation(event)
+        let (triggers, sightings, known) = (triggers.clone(), sightings.clone(), delegations.clone());
+        move |event| {
+            sightings.told(event, &known);
+            triggers.delegation(event);
+        }
     }));
     tokio::spawn(watch(Api::all(client.clone()), grant_writer, {
         let triggers = triggers.clone();

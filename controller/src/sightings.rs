@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use kube::api::{
     ApiResource, DynamicObject, ListParams, ObjectMeta, PartialObjectMeta, WatchEvent, WatchParams,
 };
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt as _};
 use oz_shared::Delegation;
 use oz_shared::delegation::{EventKind, EventTrigger, ObservedKind};
 use tokio_util::task::AbortOnDropHandle;
@@ -112,6 +113,35 @@ pub(crate) struct Counted {
     pub(crate) trigger: EventTrigger,
     /// What is on record.
     pub(crate) tally: Tally,
+}
+
+impl Counted {
+    /// Something happened to an object; does it count?
+    fn saw(&mut self, on: EventKind, object: &ObjectMeta, now: Timestamp) -> bool {
+        let version = object.resource_version.clone().unwrap_or_default();
+        let counts =
+            self.trigger.on == on && is_newer(&version, &self.tally.version) && is_of(&self.trigger, object);
+        if counts {
+            let counted_at = created(object).map_or(now, |created| now.max(created));
+            self.tally = Tally { count: self.tally.count.saturating_add(1), version, counted_at };
+        }
+        counts
+    }
+
+    /// These objects are there, and how they came about was not told; does any count?
+    fn found(&mut self, objects: &[ObjectMeta], version: &str, now: Timestamp) -> bool {
+        if self.trigger.on != EventKind::Added {
+            return false;
+        }
+        let since = self.tally.counted_at;
+        let is_new = |o: &&ObjectMeta| created(o).is_some_and(|at| at > since) && is_of(&self.trigger, o);
+        let new = i32::try_from(objects.iter().filter(is_new).count()).unwrap_or(i32::MAX);
+        if new > 0 {
+            let count = self.tally.count.saturating_add(new);
+            self.tally = Tally { count, version: version.to_owned(), counted_at: now };
+        }
+        new > 0
+    }
 }
 
 /// One delegation's part in a watch.
@@ -228,12 +258,29 @@ impl Sightings {
         }
     }
 
-    /// The delegation is gone.
+    /// The delegation is over, or gone.
     pub(crate) fn forget(&self, uid: &str) {
+        self.keep(|known| known != uid);
+    }
+
+    /// Those for which this is not so are gone.
+    pub(crate) fn keep(&self, is_there: impl Fn(&str) -> bool) {
         self.feeds().retain(|_, feed| {
-            feed.interests.remove(uid);
+            feed.interests.retain(|uid, _| is_there(uid));
             !feed.interests.is_empty()
         });
+    }
+
+    /// Notes what the watch of delegations tells, and what is known after it: whatever is gone needs no watch.
+    pub(crate) fn told(&self, event: &Event<Delegation>, known: &Store<Delegation>) {
+        match event {
+            Event::Delete(delegation) => self.forget(&delegation.uid().unwrap_or_default()),
+            Event::InitDone => {
+                let there: HashSet<String> = known.state().iter().filter_map(|d| d.uid()).collect();
+                self.keep(|uid| there.contains(uid));
+            }
+            Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+        }
     }
 
     /// What was counted for one of its triggers since it was wanted, with what was on record.
@@ -291,14 +338,8 @@ impl Watch {
             feed.position.clone_from(&version);
             for interest in feed.interests.values_mut() {
                 let mut any = interest.looks;
-                let counted = interest.counts.values_mut().filter(|c| is_newer(&version, &c.tally.version));
-                for counted in counted.filter(|c| c.trigger.on == on && is_of(&c.trigger, object)) {
-                    counted.tally = Tally {
-                        count: counted.tally.count.saturating_add(1),
-                        version: version.clone(),
-                        counted_at: now.max(created(object).unwrap_or(now)),
-                    };
-                    any = true;
+                for counted in interest.counts.values_mut() {
+                    any |= counted.saw(on, object, now);
                 }
                 if any {
                     (inner.look)(interest.delegation.clone());
@@ -314,17 +355,8 @@ impl Watch {
             version.clone_into(&mut feed.position);
             for interest in feed.interests.values_mut() {
                 let mut any = interest.looks;
-                for counted in interest.counts.values_mut().filter(|c| c.trigger.on == EventKind::Added) {
-                    let since = counted.tally.counted_at;
-                    let is_new = |o: &&ObjectMeta| {
-                        created(o).is_some_and(|created| created > since) && is_of(&counted.trigger, o)
-                    };
-                    let new = i32::try_from(objects.iter().filter(is_new).count()).unwrap_or(i32::MAX);
-                    if new > 0 {
-                        let count = counted.tally.count.saturating_add(new);
-                        counted.tally = Tally { count, version: version.to_owned(), counted_at: now };
-                        any = true;
-                    }
+                for counted in interest.counts.values_mut() {
+                    any |= counted.found(objects, version, now);
                 }
                 if any {
                     (inner.look)(interest.delegation.clone());
@@ -468,6 +500,54 @@ mod tests {
         assert!(is_newer("10", "9") && !is_newer("9", "10") && !is_newer("9", "9"));
         assert!(is_newer("x", "9") && !is_newer("x", "x"));
         assert_eq!(older("10".to_owned(), "9".to_owned()), "9");
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn pod(name: &str, version: u32, created: i64) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            resource_version: Some(version.to_string()),
+            creation_timestamp: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(created))),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn counted(on: EventKind, version: u32, counted_at: i64) -> Counted {
+        let trigger =
+            EventTrigger { on, kind: ObservedKind::Pod, name: "web-*".to_owned(), selector: None, count: 9 };
+        let tally = Tally { count: 0, version: version.to_string(), counted_at: at(counted_at) };
+        let place = Place::of(ObservedKind::Pod, "shop");
+        Counted { place, slot: 0, arming: (1, false), trigger, tally }
+    }
+
+    #[test]
+    fn each_event_counts_once() {
+        let mut added = counted(EventKind::Added, 10, 100);
+        assert!(!added.saw(EventKind::Added, &pod("web-0", 10, 100), at(101)), "it was there before");
+        assert!(!added.saw(EventKind::Added, &pod("db-0", 11, 101), at(101)));
+        assert!(!added.saw(EventKind::Updated, &pod("web-0", 12, 100), at(101)));
+        assert!(added.saw(EventKind::Added, &pod("web-1", 13, 101), at(102)));
+        // The watch is opened again from an older version.
+        assert!(!added.saw(EventKind::Added, &pod("web-1", 13, 101), at(103)));
+        assert!(added.saw(EventKind::Added, &pod("web-2", 14, 102), at(103)));
+        assert_eq!(added.tally, Tally { count: 2, version: "14".to_owned(), counted_at: at(103) });
+    }
+
+    #[test]
+    fn what_came_about_unseen_counts_where_that_can_be_told() {
+        let mut added = counted(EventKind::Added, 10, 100);
+        let there = [pod("web-0", 5, 50), pod("web-1", 99, 100), pod("web-2", 98, 101), pod("db-0", 97, 150)];
+        assert!(added.found(&there, "200", at(160)));
+        assert_eq!(added.tally, Tally { count: 1, version: "200".to_owned(), counted_at: at(160) });
+        // Neither by another list, nor by what the watch tells of before it.
+        assert!(!added.found(&there, "201", at(170)));
+        assert!(!added.saw(EventKind::Added, &pod("web-2", 98, 101), at(170)));
+        for on in [EventKind::Updated, EventKind::Deleted] {
+            assert!(!counted(on, 10, 100).found(&there, "200", at(160)));
+        }
     }
 
     #[test]

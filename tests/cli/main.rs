@@ -43,6 +43,7 @@ mod completed;
 mod copies;
 mod debugging;
 mod deciding;
+mod delegations;
 mod federations;
 mod filled;
 mod full_screen;

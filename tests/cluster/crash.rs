@@ -14,6 +14,8 @@
 mod abandoned;
 mod bodies;
 mod controller;
+mod delegated;
+mod delegating;
 mod diagnosis;
 mod gate;
 mod gate_open;

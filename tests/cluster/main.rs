@@ -17,6 +17,8 @@ mod connections;
 mod controller;
 mod copies;
 mod debugging;
+mod delegating;
+mod delegations;
 mod diagnosis;
 mod ends;
 mod federations;

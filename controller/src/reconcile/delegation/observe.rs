@@ -80,9 +80,16 @@ pub(super) async fn observe(
     };
     let phase = delegation.phase();
     let status = delegation.status.clone().unwrap_or_default();
-    if seen.parts.iter().any(|part| part.terminating) {
-        // Whether one that a finalizer holds still names anybody is not for the index to say.
-        read_parts(&mut seen, &bindings(delegation, &name, true, context).await?);
+    let grants: Api<Grant> = Api::all(context.client.clone());
+    if phase != DelegationPhase::Active && (seen.grant.is_some() || !seen.parts.is_empty()) {
+        // What was just taken away may not be known yet, nor whether what a finalizer holds still names anybody.
+        let (grant, held) = try_join(
+            async { grants.get_opt(&name).await.doing("read the grant") },
+            bindings(delegation, &name, true, context),
+        )
+        .await?;
+        seen.grant = grant;
+        read_parts(&mut seen, &held);
     }
     if phase.is_final() {
         context.sightings.forget(&uid);
@@ -111,7 +118,6 @@ pub(super) async fn observe(
         lent && due || delegation.release().is_some() || delegation.metadata.deletion_timestamp.is_some();
     if lent || due || ends {
         // Both must not be old answers.
-        let grants: Api<Grant> = Api::all(context.client.clone());
         let (grant, held) = try_join(
             async { grants.get_opt(&name).await.doing("read the grant") },
             bindings(delegation, &name, ends, context),

@@ -34,7 +34,7 @@ const GATE_RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// the controller do nothing else.
 const PACE: SignedDuration = SignedDuration::from_secs(5);
 /// How often the author's rights, and Oz's, are asked for while something is lent and nothing changes.
-const ASK: SignedDuration = SignedDuration::from_secs(60);
+const ASK: SignedDuration = SignedDuration::from_secs(20);
 /// Where `historyTtl` means nothing.
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
 /// The most bindings of one delegation: what its status holds.
@@ -172,7 +172,8 @@ impl Step<'_> {
         let until = status.delete_after.as_ref().map(|t| t.0);
         let gone = self.delegation.metadata.deletion_timestamp.is_some();
         plan.forget = !left && !gone && until.is_some_and(|until| until <= self.now);
-        plan.wake = until.filter(|_| !left);
+        plan.again = left;
+        plan.wake = until;
         plan
     }
 
