@@ -3,7 +3,7 @@
 use oz_shared::NamespaceRequest;
 use oz_shared::request::Verdict;
 use serde_json::json;
-use support::{Call, Identity, RUN_LABEL, eventually, run};
+use support::{Call, Identity, RUN_LABEL, User, eventually, run};
 
 use crate::partners::{Partners, reader, told, writer};
 use crate::spaces::{names, told as told_of, until_reads};
@@ -202,7 +202,12 @@ async fn its_account_is_made_anew() {
         for dead in [&old, &middle] {
             until_unknown(dead, &first).await;
         }
+        // Its own next token is for who it is, not for whoever was called so, or acts as if he were.
         let new = partners.mint(&new, &account).await;
+        let acts = User { uid: String::new(), ..new.user().clone() };
+        let acts = world.admin.impersonate(acts).unwrap();
+        let refused = acts.mint(oz_shared::names::SESSIONS_NAMESPACE, &account, 600).await;
+        assert!(refused.is_err(), "minted by who acts as it");
         // It has no more places than before.
         partners.ask_further(&new, "a", "y", json!({})).await;
         partners.until_further("a", "y", "Active").await;
@@ -302,9 +307,10 @@ async fn a_partner_is_refused_for_each_reason() {
     .await;
 }
 
-/// What was agreed to is reading: a role that has come to do more is not lent any longer.
+/// What was agreed to is reading: a role that has come to do more is not lent any longer. What people keep in their namespaces
+/// does not go for that.
 #[tokio::test]
-async fn it_ends_when_its_role_does_more_than_reading() {
+async fn it_reads_no_more_when_its_role_does_more_than_reading() {
     scenario("fed-role", async |world| {
         let partners = Partners::new(world, json!({})).await;
         let federation = partners.lent("a", json!({"clusterRole": reader(world)})).await;
@@ -319,8 +325,27 @@ async fn it_ends_when_its_role_does_more_than_reading() {
             json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "delete"]}]});
         let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", reader(world));
         world.must(&world.admin, Call::merge(path, rules)).await;
-        let ended = partners.until_ended("a", "Failed", "RoleChanged").await;
-        until_unknown(&partner, &partners.name("a")).await;
+        let account = &federation.status.as_ref().unwrap().account;
+        world.until_gone(&format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{account}")).await;
+        eventually("the partner reads no nodes", LIMIT, || async {
+            let code = code(&partner, Call::get("/api/v1/nodes")).await;
+            if code == 403 { Ok(()) } else { Err(code.to_string()) }
+        })
+        .await
+        .unwrap();
+        let told = partners
+            .until("a", "tells that it reads no more", |f| told(f).1.contains("reads nothing in the whole cluster any more"))
+            .await;
+        assert_eq!(told.phase().as_str(), "Active");
+        // Nor is it lent again when the role is as it was.
+        let rules = json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]});
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", reader(world));
+        world.must(&world.admin, Call::merge(path, rules)).await;
+        partners.ask_further(&partner, "a", "x", json!({})).await;
+        partners.until_further("a", "x", "Active").await;
+        assert_eq!(code(&partner, Call::get("/api/v1/nodes")).await, 403);
+        partners.release("a").await;
+        let ended = partners.until_ended("a", "Released", "Released").await;
         partners.until_nothing_left(&ended).await;
     })
     .await;
