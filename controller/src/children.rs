@@ -309,7 +309,7 @@ fn of_session(grant: &Grant) -> Vec<Child> {
     children
 }
 
-fn body(kind: Kind, namespace: &str, name: &str, grant: &Grant, fields: Value) -> Value {
+pub(crate) fn body(kind: Kind, namespace: &str, name: &str, grant: &Grant, fields: Value) -> Value {
     let resource = kind.resource();
     let mut body = json!({"apiVersion": resource.api_version, "kind": resource.kind});
     body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("oz");

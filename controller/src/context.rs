@@ -9,7 +9,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, CustomResourceExt as _, Resource};
 use oz_shared::grant::RequestRef;
-use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest};
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::report::Events;
+use crate::sightings::Sightings;
 
 /// Shared by all passes of all kinds.
 pub(crate) struct Context {
@@ -26,8 +27,10 @@ pub(crate) struct Context {
     pub(crate) requests: Store<AccessRequest>,
     pub(crate) namespace_requests: Store<NamespaceRequest>,
     pub(crate) federations: Store<Federation>,
+    pub(crate) delegations: Store<Delegation>,
     pub(crate) grants: Store<Grant>,
     pub(crate) children: Index,
+    pub(crate) sightings: Sightings,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Backoff,

@@ -15,6 +15,7 @@ mod reconcile;
 mod report;
 mod rests;
 mod run;
+mod sightings;
 mod sweep;
 mod watches;
 mod write;

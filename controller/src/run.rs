@@ -10,8 +10,9 @@ use kube::runtime::Controller;
 use kube::runtime::reflector;
 use kube::{Api, Client, Config};
 use kube_lease_manager::LeaseManagerBuilder;
+use oz_shared::delegation::DelegationPhase;
 use oz_shared::names::SYSTEM_NAMESPACE;
-use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest, Phase, Request as _};
+use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest, Phase, Request as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +25,9 @@ use crate::gate::Gate;
 use crate::http;
 use crate::index::Index;
 use crate::metrics::{Counts, Metrics};
-use crate::reconcile::{self, grant, nsplease, request};
+use crate::reconcile::{self, delegation, grant, nsplease, request};
 use crate::report::{self, Events};
+use crate::sightings::Sightings;
 use crate::watches::{Triggers, watch};
 use crate::{ntp, rests, sweep};
 
@@ -146,7 +148,19 @@ async fn lead(
     let (requests, request_writer) = reflector::store::<AccessRequest>();
     let (namespace_requests, namespace_request_writer) = reflector::store::<NamespaceRequest>();
     let (federations, federation_writer) = reflector::store::<Federation>();
+    let (delegations, delegation_writer) = reflector::store::<Delegation>();
     let (grants, grant_writer) = reflector::store::<Grant>();
+    let (triggers, triggered) = Triggers::new(
+        requests.clone(),
+        namespace_requests.clone(),
+        federations.clone(),
+        delegations.clone(),
+        grants.clone(),
+    );
+    let sightings = Sightings::new(client.clone(), clock.clone(), {
+        let triggers = triggers.clone();
+        move |delegation| triggers.delegated(delegation)
+    });
     let context = Arc::new(Context {
         client: client.clone(),
         clock,
@@ -154,8 +168,10 @@ async fn lead(
         requests: requests.clone(),
         namespace_requests: namespace_requests.clone(),
         federations: federations.clone(),
+        delegations: delegations.clone(),
         grants: grants.clone(),
         children: children.clone(),
+        sightings,
         events: Events::new(client.clone(), &args.identity),
         metrics: Metrics::default(),
         backoff: Backoff::default(),
@@ -164,8 +180,6 @@ async fn lead(
     });
     context.metrics.leads(true);
 
-    let (triggers, triggered) =
-        Triggers::new(requests.clone(), namespace_requests.clone(), federations.clone(), grants.clone());
     let (changed, grants_changed) = tokio::sync::watch::channel(());
     tokio::spawn(watch(Api::all(client.clone()), request_writer, {
         let triggers = triggers.clone();
@@ -178,6 +192,10 @@ async fn lead(
     tokio::spawn(watch(Api::all(client.clone()), federation_writer, {
         let triggers = triggers.clone();
         move |event| triggers.federation(event)
+    }));
+    tokio::spawn(watch(Api::all(client.clone()), delegation_writer, {
+        let triggers = triggers.clone();
+        move |event| triggers.delegation(event)
     }));
     tokio::spawn(watch(Api::all(client.clone()), grant_writer, {
         let triggers = triggers.clone();
@@ -199,6 +217,7 @@ async fn lead(
     requests.wait_until_ready().await.map_err(Error::Watch)?;
     namespace_requests.wait_until_ready().await.map_err(Error::Watch)?;
     federations.wait_until_ready().await.map_err(Error::Watch)?;
+    delegations.wait_until_ready().await.map_err(Error::Watch)?;
     grants.wait_until_ready().await.map_err(Error::Watch)?;
     process.lead(&context);
     tokio::spawn(sweep::run(context.clone(), triggered.suspects, {
@@ -226,13 +245,26 @@ async fn lead(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(request::reconcile, on_error, context.clone())
         .for_each(|_| async {});
+    let delegated = Controller::for_stream(pending(), delegations)
+        .reconcile_on(triggered.delegations)
+        .with_config(at_once(CONCURRENCY.0))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(delegation::reconcile, on_error, context.clone())
+        .for_each(|_| async {});
     let held = Controller::for_stream(pending(), grants)
         .reconcile_on(triggered.grants)
         .with_config(at_once(CONCURRENCY.1))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(grant::reconcile, on_error, context.clone())
         .for_each(|_| async {});
-    tokio::join!(access, namespaces, partners, held, nsplease::run(adapter, context.clone(), stop));
+    tokio::join!(
+        access,
+        namespaces,
+        partners,
+        delegated,
+        held,
+        nsplease::run(adapter, context.clone(), stop)
+    );
     Ok(())
 }
 
@@ -275,8 +307,17 @@ fn by_phase(context: &Context) -> Vec<(&'static str, usize)> {
     let mut all: Vec<Phase> = context.requests.state().iter().map(|r| r.phase()).collect();
     all.extend(context.namespace_requests.state().iter().map(|r| r.phase()));
     all.extend(context.federations.state().iter().map(|r| r.phase()));
-    [Pending, Approved, Active, Denied, Released, Expired, Failed]
+    let phases = [Pending, Approved, Active, Denied, Released, Expired, Failed];
+    let mut counts: Vec<(&'static str, usize)> = phases
         .into_iter()
         .map(|phase| (phase.as_str(), all.iter().filter(|p| **p == phase).count()))
-        .collect()
+        .collect();
+    for phase in [DelegationPhase::Waiting, DelegationPhase::Completed] {
+        counts.push((phase.as_str(), 0));
+    }
+    for delegation in context.delegations.state() {
+        let phase = delegation.phase().as_str();
+        counts.iter_mut().filter(|(name, _)| *name == phase).for_each(|(_, n)| *n += 1);
+    }
+    counts
 }

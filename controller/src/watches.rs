@@ -9,9 +9,10 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::names::{grant_name, is_grant_name};
-use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest};
+use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::reconcile::delegation;
 use crate::reconcile::request::{Kind as _, request_ref};
 
 /// Objects of a kind, as the watch knows them, and where to say that one of them is to be looked at.
@@ -52,6 +53,7 @@ pub(crate) struct Triggers {
     access: Queue<AccessRequest>,
     namespaces: Queue<NamespaceRequest>,
     federations: Queue<Federation>,
+    delegations: Queue<Delegation>,
     grants: Queue<Grant>,
     /// Names of grants of which something may be left though they are gone.
     to_sweep: UnboundedSender<String>,
@@ -62,6 +64,7 @@ pub(crate) struct Triggered {
     pub(crate) access: Looks<AccessRequest>,
     pub(crate) namespaces: Looks<NamespaceRequest>,
     pub(crate) federations: Looks<Federation>,
+    pub(crate) delegations: Looks<Delegation>,
     pub(crate) grants: Looks<Grant>,
     pub(crate) suspects: Pin<Box<dyn Stream<Item = String> + Send>>,
 }
@@ -71,21 +74,24 @@ impl Triggers {
         access: Store<AccessRequest>,
         namespaces: Store<NamespaceRequest>,
         federations: Store<Federation>,
+        delegations: Store<Delegation>,
         grants: Store<Grant>,
     ) -> (Self, Triggered) {
         let (access, to_access) = Queue::new(access);
         let (namespaces, to_namespaces) = Queue::new(namespaces);
         let (federations, to_federations) = Queue::new(federations);
+        let (delegations, to_delegations) = Queue::new(delegations);
         let (grants, to_grants) = Queue::new(grants);
         let (to_sweep, suspects) = unbounded_channel();
         let triggered = Triggered {
             access: to_access,
             namespaces: to_namespaces,
             federations: to_federations,
+            delegations: to_delegations,
             grants: to_grants,
             suspects: Box::pin(stream(suspects)),
         };
-        (Self { access, namespaces, federations, grants, to_sweep }, triggered)
+        (Self { access, namespaces, federations, delegations, grants, to_sweep }, triggered)
     }
 
     pub(crate) fn access_request(&self, event: &Event<AccessRequest>) {
@@ -98,6 +104,15 @@ impl Triggers {
 
     pub(crate) fn federation(&self, event: &Event<Federation>) {
         self.request(event, &self.federations);
+    }
+
+    pub(crate) fn delegation(&self, event: &Event<Delegation>) {
+        self.request(event, &self.delegations);
+    }
+
+    /// Something happened that this delegation waits for, or rests on.
+    pub(crate) fn delegated(&self, delegation: ObjectRef<Delegation>) {
+        self.delegations.look(delegation);
     }
 
     /// A request came, changed or went: itself and its grant.
@@ -135,6 +150,9 @@ impl Triggers {
                         let all = self.grants.known.state();
                         all.iter().filter(|g| g.spec.parent == name).for_each(|g| self.ground(g));
                     }
+                    delegation::NAME => {
+                        self.delegations.look(request_ref(&request.namespace, &request.name));
+                    }
                     _ => self.access.look(request_ref(&request.namespace, &request.name)),
                 }
                 if matches!(event, Event::Delete(_)) {
@@ -150,6 +168,11 @@ impl Triggers {
     pub(crate) fn part(&self, grant: Option<String>) {
         match grant {
             Some(name) if is_grant_name(&name) => {
+                let delegated = self.grants.known.get(&ObjectRef::new(&name));
+                if let Some(grant) = delegated.filter(|g| g.spec.request.kind == delegation::NAME) {
+                    let request = &grant.spec.request;
+                    self.delegations.look(request_ref(&request.namespace, &request.name));
+                }
                 self.grants.look(ObjectRef::new(&name));
                 let _ = self.to_sweep.send(name);
             }
@@ -173,6 +196,7 @@ impl Triggers {
         self.access.all();
         self.namespaces.all();
         self.federations.all();
+        self.delegations.all();
         self.grants.all();
     }
 }

@@ -80,6 +80,10 @@ pub struct GrantSpec {
     /// The namespaces that are made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<NamespaceTerms>,
+    /// The iteration of a delegation that it holds. What is bound for it follows its origin, so it stands in the delegation's
+    /// status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<DelegatedTerms>,
     /// The same in words.
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(max = 2048)))]
@@ -103,7 +107,7 @@ pub struct Holder {
 /// The request that a grant is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRef {
-    /// `AccessRequest`, `NamespaceRequest` or `Federation`.
+    /// `AccessRequest`, `NamespaceRequest`, `Federation` or `Delegation`.
     #[schemars(length(max = 64))]
     pub kind: String,
     /// Its namespace, or empty.
@@ -213,6 +217,22 @@ pub struct RoleTerms {
     #[serde(default)]
     pub allow_lasting: bool,
 }
+
+/// One iteration of a delegation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DelegatedTerms {
+    /// Which one, from 1.
+    pub iteration: i64,
+    /// Whose rights are lent: `ServiceAccount/shop:ci`.
+    #[schemars(length(max = 512))]
+    pub origin: String,
+    /// To whom, likewise.
+    #[schemars(length(max = 32), inner(length(max = 512)))]
+    pub destinations: Vec<String>,
+}
+
+/// The end of a grant whose end is not a time's to say.
+pub const NO_SET_END: jiff::Timestamp = jiff::Timestamp::constant(253_370_764_800, 0);
 
 /// The namespaces, as they are to be made. They are nobody's dependants: the controller deletes them at the end, and they
 /// outlast an uninstallation.

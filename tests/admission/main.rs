@@ -20,6 +20,7 @@ mod controller_held;
 mod controller_lends;
 mod create;
 mod decide;
+mod delegations;
 mod federations;
 mod filled;
 mod grants;

@@ -1,6 +1,7 @@
 //! One reconciler a kind, each in four steps, each a file: `observe` reads, `plan` decides without reading, waiting or
 //! failing, `apply` is the only one that writes, and `mod` glues them.
 
+pub(crate) mod delegation;
 pub(crate) mod grant;
 pub(crate) mod nsplease;
 pub(crate) mod request;

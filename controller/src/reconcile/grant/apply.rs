@@ -129,7 +129,7 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
 }
 
 /// Makes parts, all at once: none of them needs another to be there.
-async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
+pub(crate) async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
     let make = parts.iter().map(|part| async move {
         let api = part.kind.api(&context.client, &part.namespace);
         write::apply(&api, &part.name, &part.body).await.map(drop)

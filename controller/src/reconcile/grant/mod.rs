@@ -14,15 +14,19 @@ use std::sync::Arc;
 use kube::runtime::controller::Action;
 use oz_shared::Grant;
 
-pub(crate) use apply::revoke;
+pub(crate) use apply::{make, revoke};
 pub(super) use container::STARTING;
 pub(super) use observe::told;
 
 use crate::context::{Context, request_reference};
-use crate::reconcile::{Error, pass, wake};
+use crate::reconcile::{Error, delegation, pass, wake};
 
 /// One pass over one grant.
 pub(crate) async fn reconcile(grant: Arc<Grant>, context: Arc<Context>) -> Result<Action, Error> {
+    if grant.spec.request.kind == delegation::NAME {
+        // What it holds comes and goes: that is for the delegation to say.
+        return delegation::grant(grant, context).await;
+    }
     let regarding = request_reference(&grant.spec.request);
     pass("Grant", grant.as_ref(), &context, regarding.clone(), async {
         let mut seen = observe::observe(&grant, &context).await?;

@@ -100,6 +100,7 @@ pub(super) fn grant<K: Kind>(
         debug: offer.debug,
         role: offer.role,
         namespaces: offer.namespaces,
+        delegated: None,
         granted: offer.words,
         terms: Terms {
             template: TemplateTerms { name: policy.name_any(), pin: pin(policy) },

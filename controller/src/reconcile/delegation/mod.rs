@@ -1,0 +1,108 @@
+//! The reconciler of Delegations: an iteration begins when its triggers are met, is bound for as long as it lasts, and ends when
+//! its deletion triggers are. A pass goes on until there is nothing more to do: each step is on record before the next.
+
+mod apply;
+mod authority;
+mod mirror;
+mod observe;
+mod plan;
+mod triggers;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource as _, ResourceExt as _};
+use oz_shared::names::{GATE_PROBE, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
+use oz_shared::{Delegation, Grant};
+
+use crate::children;
+use crate::context::{Context, request_reference};
+use crate::reconcile::grant::revoke;
+use crate::reconcile::{Doing as _, Error, pass, wake};
+use crate::write;
+
+/// Its name, as grants have it.
+pub(crate) const NAME: &str = "Delegation";
+/// The most steps in one pass: several times what a whole iteration takes.
+const STEPS: usize = 16;
+
+/// One pass over one delegation.
+pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>) -> Result<Action, Error> {
+    if delegation.namespace().as_deref() == Some(SYSTEM_NAMESPACE) && delegation.name_any() == GATE_PROBE {
+        return Ok(Action::await_change());
+    }
+    let regarding = delegation.object_ref(&());
+    pass(NAME, delegation.as_ref(), &context, regarding.clone(), async {
+        // What it goes on from is what it wrote: the watch may be behind.
+        let Some(mut present) = read(&delegation, &context).await? else {
+            context.sightings.forget(&delegation.uid().unwrap_or_default());
+            return Ok(Action::await_change());
+        };
+        for _ in 0..STEPS {
+            let now = context.clock.now();
+            let mut seen = observe::observe(&present, now, &context).await?;
+            let mut plan = plan::plan(&present, &seen, now);
+            if !plan.ask.is_empty() {
+                seen.versions = match observe::versions(&present, &plan.ask, &context).await {
+                    Ok(versions) => versions,
+                    Err(error) => {
+                        apply::tell(&present, "CannotWatch", &error, &context).await?;
+                        return Err(error);
+                    }
+                };
+                plan = plan::plan(&present, &seen, now);
+            }
+            let applied = apply::apply(present, &plan, &context).await?;
+            for note in plan.notes {
+                context.events.publish(regarding.clone(), note);
+            }
+            match applied {
+                None => return Ok(Action::await_change()),
+                Some(_) if !plan.again => return Ok(wake(plan.wake, now)),
+                Some(written) => present = written,
+            }
+        }
+        Ok(Action::requeue(Duration::from_millis(5)))
+    })
+    .await
+}
+
+/// The delegation as the API server has it, if it is still that one.
+async fn read(delegation: &Delegation, context: &Context) -> Result<Option<Delegation>, Error> {
+    let api: Api<Delegation> =
+        Api::namespaced(context.client.clone(), &delegation.namespace().unwrap_or_default());
+    let present = api.get_opt(&delegation.name_any()).await.doing("read the delegation")?;
+    Ok(present.filter(|present| present.uid() == delegation.uid()))
+}
+
+/// One pass over the grant of a delegation: if that is gone, so is what it lent.
+pub(crate) async fn grant(grant: Arc<Grant>, context: Arc<Context>) -> Result<Action, Error> {
+    let regarding = request_reference(&grant.spec.request);
+    pass("Grant", grant.as_ref(), &context, regarding, async {
+        let request = &grant.spec.request;
+        let is_it = |delegation: &Delegation| delegation.uid().as_deref() == Some(&request.uid);
+        let known = context.delegations.get(&ObjectRef::new(&request.name).within(&request.namespace));
+        if known.is_some_and(|known| is_it(&known)) {
+            return Ok(Action::await_change());
+        }
+        let api: Api<Delegation> = Api::namespaced(context.client.clone(), &request.namespace);
+        let there = api.get_metadata_opt(&request.name).await.doing("read the grant's delegation")?;
+        if there.and_then(|there| there.uid()).as_deref() == Some(&request.uid) {
+            return Ok(Action::await_change());
+        }
+        let places = [request.namespace.clone(), SESSIONS_NAMESPACE.to_owned()];
+        let parts = children::list(&context.client, &grant.name_any(), &places).await;
+        revoke(&parts.doing("list the grant's parts")?, &context).await?;
+        let grants: Api<Grant> = Api::all(context.client.clone());
+        let uid = grant.uid().unwrap_or_default();
+        write::delete(&grants, &grant.name_any(), &uid).await.doing("delete the grant")?;
+        context.sightings.forget(&request.uid);
+        Ok(Action::await_change())
+    })
+    .await
+}
