@@ -239,6 +239,62 @@ fn requester(file: &Path) -> Result<Requester, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::rbac::v1::ClusterRole;
+    use oz_shared::{Federation, NamespaceClass, NamespaceRequest};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::json;
+
+    /// A value that an API server would have stored, or one that none would.
+    fn anything() -> impl Strategy<Value = Value> {
+        let odd = json!([null, 7, [], {}, ["site", "a"], [{"name": "nsplease"}]]);
+        let texts =
+            json!(["site", "site-a", "dispatch", "nsplease", "nsplease-requests", "", "kube-x", "\u{202e}"]);
+        select([odd, texts].iter().filter_map(Value::as_array).flatten().cloned().collect::<Vec<_>>())
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        let version = select(&["slateci.io/v1alpha2", "netsys.io/v1", "v1", "apps/v1"][..]);
+        let kind = select(
+            &["Cluster", "ClusterNS", "DispatchUser", "OwnedNamespace", "ConfigMap", "Deployment"][..],
+        );
+        let field = select(
+            &["Organization", "Namespace", "userID", "namespaces", "ownerID", "namespace", "template"][..],
+        );
+        let spec = proptest::collection::hash_map(field, anything(), 0..5);
+        (version, kind, anything(), anything(), spec).prop_map(|(version, kind, name, namespace, spec)| {
+            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+        })
+    }
+
+    proptest! {
+        /// Each object has its answer, and what is printed is of our kinds.
+        #[test]
+        fn nothing_is_lost_and_nothing_made_up(objects in proptest::collection::vec(object(), 0..6)) {
+            for whole in [
+                federation_controller::migrate(objects.clone(), None),
+                nsplease::migrate(objects.clone()),
+                dispatch::migrate(objects.clone(), Some(&Requester { username: "a".into(), uid: String::new(), groups: Vec::new() })),
+            ] {
+                prop_assert_eq!(whole.each.len(), objects.len());
+                let printed: Vec<Value> = whole.each.into_iter().flatten().flat_map(|one| one.objects).collect();
+                prop_assert!(printed.is_empty() || !whole.common.objects.is_empty());
+                for mut object in printed.into_iter().chain(whole.common.objects) {
+                    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+                    if object["spec"]["requester"].is_null() && kind == "Federation" {
+                        object["spec"]["requester"] = json!({"username": "a"});
+                    }
+                    let fits = match kind.as_str() {
+                        "Federation" => serde_json::from_value::<Federation>(object).map(drop),
+                        "NamespaceRequest" => serde_json::from_value::<NamespaceRequest>(object).map(drop),
+                        "NamespaceClass" => serde_json::from_value::<NamespaceClass>(object).map(drop),
+                        _ => serde_json::from_value::<ClusterRole>(object).map(drop),
+                    };
+                    prop_assert!(fits.is_ok(), "{kind}: {fits:?}");
+                }
+            }
+        }
+    }
 
     fn whose(text: &str) -> Result<Requester, Error> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -35,6 +35,9 @@ pub(super) fn migrate(objects: Vec<Value>) -> Whole {
             // Its defaults can all be said: what cannot stands in the Deployment.
             (Theirs::Deployment(_), Err(why)) => Err(why.clone()),
             (Theirs::Deployment(notes), Ok(_)) => Ok(Migrated::told(notes)),
+            (Theirs::Installed(kind), _) => {
+                Ok(Migrated::told(vec![format!("{kind} has no counterpart: Oz is installed by oz install")]))
+            }
             (Theirs::Request(metadata, notes), _) => Ok(request(&metadata, notes, &settings)),
         })
         .collect();
@@ -46,6 +49,8 @@ pub(super) fn migrate(objects: Vec<Value>) -> Whole {
 enum Theirs {
     Deployment(Vec<String>),
     Request(Metadata, Vec<String>),
+    /// Something else that it was installed with.
+    Installed(String),
 }
 
 fn read(object: Value, settings: &mut Option<Settings>) -> Result<Theirs, String> {
@@ -65,6 +70,13 @@ fn read(object: Value, settings: &mut Option<Settings>) -> Result<Theirs, String
             notes.retain(|note| !note.starts_with("metadata.ownerReferences "));
             tell(&[&fields], &mut notes);
             Ok(Theirs::Request(metadata, notes))
+        }
+        (_, "Namespace" | "ServiceAccount" | "ClusterRoleBinding") => {
+            let metadata = Metadata::take(&mut fields, &mut notes)?;
+            match metadata.name.starts_with("nsplease") {
+                true => Ok(Theirs::Installed(kind)),
+                false => Err(format!("{kind} {} is none of nsplease's", metadata.name)),
+            }
         }
         _ => Err(format!(
             "{kind} of {version} is none of nsplease's: its Deployment, and the ConfigMaps in its requests' namespace"
@@ -188,6 +200,10 @@ fn pattern(regexes: &str) -> String {
 mod tests {
     use super::*;
     use oz_shared::NamespaceClass;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use regex::bytes::RegexBuilder;
 
     fn deployed(env: Value) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "nsplease"}, "spec": {"template": {"spec": {
@@ -271,6 +287,27 @@ mod tests {
         ] {
             assert_eq!(pattern(regexes), whole, "{regexes}");
         }
+    }
+
+    proptest! {
+        /// As grep read them: one of several, anywhere in the name.
+        #[test]
+        fn no_name_more_and_none_less(
+            name in "[abx0-]{1,7}",
+            regexes in vec(select(&["^a", "b$", "^a[0-9]+$", "a|b", "^a|b$", "^(a|b)x*$", "x-", "^[^$]+$", r"^0\$", "^$"][..]), 1..4),
+        ) {
+            let expression = |text: &str| RegexBuilder::new(text).unicode(false).build().unwrap();
+            let matched = regexes.iter().any(|regex| expression(regex).is_match(name.as_bytes()));
+            let whole = expression(&format!("^(?:{})$", pattern(&regexes.join(" "))));
+            prop_assert_eq!(whole.is_match(name.as_bytes()), matched);
+        }
+    }
+
+    #[test]
+    fn what_it_was_installed_with() {
+        let of = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let whole = migrate(vec![of("nsplease-system"), of("shop")]);
+        assert!(has(&whole.each[0].as_ref().unwrap().notes, "oz install") && whole.each[1].is_err());
     }
 
     #[test]
