@@ -17,6 +17,7 @@ use std::time::Duration;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
+use oz_shared::delegation::DelegationPhase;
 use oz_shared::names::{GATE_PROBE, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
 use oz_shared::{Delegation, Grant};
 
@@ -44,7 +45,11 @@ pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>
             return Ok(Action::await_change());
         };
         for _ in 0..STEPS {
-            let now = context.clock.now();
+            // What begins, begins by the API server's clock; what is lent ends as soon as any clock says so.
+            let now = match present.phase() {
+                DelegationPhase::Active => context.clock.latest(),
+                _ => context.clock.now(),
+            };
             let mut seen = observe::observe(&present, now, &context).await?;
             let mut plan = plan::plan(&present, &seen, now);
             if !plan.ask.is_empty() {
