@@ -31,6 +31,9 @@ _oz() {
             oz,completion)
                 cmd="oz__subcmd__completion"
                 ;;
+            oz,delegate)
+                cmd="oz__subcmd__delegate"
+                ;;
             oz,deny)
                 cmd="oz__subcmd__deny"
                 ;;
@@ -125,7 +128,7 @@ _oz() {
 
     case "${cmd}" in
         oz)
-            opts="-n -h -V --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help --version access-request namespace-request federation-request extend templates classes requests pending grants describe approve deny release rotate revoke shell kubeconfig token install uninstall enable check migrate completion version"
+            opts="-n -h -V --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help --version access-request namespace-request federation-request delegate extend templates classes requests pending grants describe approve deny release rotate revoke shell kubeconfig token install uninstall enable check migrate completion version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -484,6 +487,92 @@ _oz() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        oz__subcmd__delegate)
+            opts="-o -n -h --from --to --when --until --repeat --scope --time-zone --reason --output --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --when)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repeat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "namespace cluster" -- "${cur}"))
+                    return 0
+                    ;;
+                --time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json yaml name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json yaml name" -- "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-uid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --request-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         oz__subcmd__deny)
             opts="-n -h --reason --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -581,12 +670,16 @@ _oz() {
             return 0
             ;;
         oz__subcmd__enable)
-            opts="-o -y -n -h --namespaces --federations --disable --bind-requester --list --output --yes --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
+            opts="-o -y -n -h --namespaces --federations --delegations --disable --bind-requester --list --output --yes --context --namespace --kubeconfig --as --as-group --as-uid --request-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --delegations)
+                    COMPREPLY=($(compgen -W "none secrets" -- "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json name" -- "${cur}"))
                     return 0

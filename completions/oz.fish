@@ -36,6 +36,7 @@ complete -c oz -n "__fish_oz_needs_command" -s V -l version -d 'Print version'
 complete -c oz -n "__fish_oz_needs_command" -f -a "access-request" -d 'Ask for what a template offers, wait until it is granted, and open a shell'
 complete -c oz -n "__fish_oz_needs_command" -f -a "namespace-request" -d 'Ask for namespaces of a class, wait until they are there, and set up the kubeconfig'
 complete -c oz -n "__fish_oz_needs_command" -f -a "federation-request" -d 'Let a partner\'s cluster in: a namespace, an account that renews its own token, and what else its class offers'
+complete -c oz -n "__fish_oz_needs_command" -f -a "delegate" -d 'Lend what one subject holds to others when triggers are met, and take it back when others are'
 complete -c oz -n "__fish_oz_needs_command" -f -a "extend" -d 'Ask to keep namespaces for longer: the same ones, from the approval on'
 complete -c oz -n "__fish_oz_needs_command" -f -a "templates" -d 'List what you may ask for'
 complete -c oz -n "__fish_oz_needs_command" -f -a "classes" -d 'List the classes of namespaces that you may ask for here'
@@ -138,6 +139,28 @@ complete -c oz -n "__fish_oz_using_subcommand federation-request" -l as-uid -d '
 complete -c oz -n "__fish_oz_using_subcommand federation-request" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
 complete -c oz -n "__fish_oz_using_subcommand federation-request" -l keep -d 'Leave the request when the waiting is broken off'
 complete -c oz -n "__fish_oz_using_subcommand federation-request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l from -d 'Whose rights: role/NAME, clusterrole/NAME, sa/[NAMESPACE:]NAME, user/NAME, group/NAME' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l to -d 'To whom: sa/[NAMESPACE:]NAME, where * stands for anything, user/NAME, group/NAME; more than once' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l when -d 'What must come about for it to begin; more than once: all of it' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l until -d 'What must come about, after it has begun, for it to end; more than once: all of it' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l repeat -d 'How many times: a number, or forever' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l scope -d 'Also where the origin\'s rights hold in the whole cluster' -r -f -a "namespace\t'In this namespace'
+cluster\t'In the whole cluster as well'"
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l time-zone -d 'The zone of times of day and of cron: Europe/Berlin. UTC where none is given' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l reason -d 'Why, for those who read it later' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -s o -l output -d 'Print the delegation in this form' -r -f -a "table\t'For people'
+wide\t'For people, with more columns'
+json\t'The API objects'
+yaml\t'The API objects'
+name\t'Kind and name alone'"
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l context -d 'The kubeconfig\'s context to use' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -s n -l namespace -d 'The namespace, instead of the context\'s' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l kubeconfig -d 'The kubeconfig file' -r -F
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l as -d 'Act as this user' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l as-group -d 'Act in this group; may be repeated' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l as-uid -d 'Act with this uid' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -l request-timeout -d 'How long one request to the API server may take: 30s, 1m, or 0 for no limit' -r
+complete -c oz -n "__fish_oz_using_subcommand delegate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oz -n "__fish_oz_using_subcommand extend" -l duration -d 'For how long, from the approval on: 45m, 8h, 2d' -r
 complete -c oz -n "__fish_oz_using_subcommand extend" -l reason -d 'Why, instead of the reason given at first' -r
 complete -c oz -n "__fish_oz_using_subcommand extend" -l wait -d 'Wait for this and stop there' -r -f -a "none\t'Once it is asked for'
@@ -396,6 +419,8 @@ complete -c oz -n "__fish_oz_using_subcommand uninstall" -l request-timeout -d '
 complete -c oz -n "__fish_oz_using_subcommand uninstall" -s y -l yes -d 'Do not ask'
 complete -c oz -n "__fish_oz_using_subcommand uninstall" -l keep-crds -d 'Leave the kinds, and so all templates and requests, for a later install'
 complete -c oz -n "__fish_oz_using_subcommand uninstall" -s h -l help -d 'Print help'
+complete -c oz -n "__fish_oz_using_subcommand enable" -l delegations -d 'Let Oz delegate there, or, where no namespace is named, in the whole cluster; with --disable, this alone no longer' -r -f -a "none\t'Nothing more'
+secrets\t'Secrets: it can then read them'"
 complete -c oz -n "__fish_oz_using_subcommand enable" -s o -l output -d 'How to print the list' -r -f -a "table\t'For people'
 json\t'For programs'
 name\t'The names alone'"

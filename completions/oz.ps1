@@ -36,6 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('access-request', 'access-request', [CompletionResultType]::ParameterValue, 'Ask for what a template offers, wait until it is granted, and open a shell')
             [CompletionResult]::new('namespace-request', 'namespace-request', [CompletionResultType]::ParameterValue, 'Ask for namespaces of a class, wait until they are there, and set up the kubeconfig')
             [CompletionResult]::new('federation-request', 'federation-request', [CompletionResultType]::ParameterValue, 'Let a partner''s cluster in: a namespace, an account that renews its own token, and what else its class offers')
+            [CompletionResult]::new('delegate', 'delegate', [CompletionResultType]::ParameterValue, 'Lend what one subject holds to others when triggers are met, and take it back when others are')
             [CompletionResult]::new('extend', 'extend', [CompletionResultType]::ParameterValue, 'Ask to keep namespaces for longer: the same ones, from the approval on')
             [CompletionResult]::new('templates', 'templates', [CompletionResultType]::ParameterValue, 'List what you may ask for')
             [CompletionResult]::new('classes', 'classes', [CompletionResultType]::ParameterValue, 'List the classes of namespaces that you may ask for here')
@@ -138,6 +139,29 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
             [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Leave the request when the waiting is broken off')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'oz;delegate' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Whose rights: role/NAME, clusterrole/NAME, sa/[NAMESPACE:]NAME, user/NAME, group/NAME')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'To whom: sa/[NAMESPACE:]NAME, where * stands for anything, user/NAME, group/NAME; more than once')
+            [CompletionResult]::new('--when', '--when', [CompletionResultType]::ParameterName, 'What must come about for it to begin; more than once: all of it')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'What must come about, after it has begun, for it to end; more than once: all of it')
+            [CompletionResult]::new('--repeat', '--repeat', [CompletionResultType]::ParameterName, 'How many times: a number, or forever')
+            [CompletionResult]::new('--scope', '--scope', [CompletionResultType]::ParameterName, 'Also where the origin''s rights hold in the whole cluster')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'The zone of times of day and of cron: Europe/Berlin. UTC where none is given')
+            [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for those who read it later')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the delegation in this form')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Print the delegation in this form')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'The namespace, instead of the context''s')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'The kubeconfig file')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Act as this user')
+            [CompletionResult]::new('--as-group', '--as-group', [CompletionResultType]::ParameterName, 'Act in this group; may be repeated')
+            [CompletionResult]::new('--as-uid', '--as-uid', [CompletionResultType]::ParameterName, 'Act with this uid')
+            [CompletionResult]::new('--request-timeout', '--request-timeout', [CompletionResultType]::ParameterName, 'How long one request to the API server may take: 30s, 1m, or 0 for no limit')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -504,6 +528,7 @@ Register-ArgumentCompleter -Native -CommandName 'oz' -ScriptBlock {
             break
         }
         'oz;enable' {
+            [CompletionResult]::new('--delegations', '--delegations', [CompletionResultType]::ParameterName, 'Let Oz delegate there, or, where no namespace is named, in the whole cluster; with --disable, this alone no longer')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the list')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the list')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'The kubeconfig''s context to use')

@@ -161,6 +161,7 @@ fn not_found(doing: &str, status: &Status) -> String {
         Some(("namespacerequests", name)) if !name.is_empty() => {
             format!("there is no NamespaceRequest {name}{place}")
         }
+        Some(("delegations", name)) if !name.is_empty() => format!("there is no delegation {name}{place}"),
         Some(("federations", name)) if !name.is_empty() => format!("there is no federation {name}"),
         Some(("namespaceclasses", name)) if !name.is_empty() => format!("there is no class {name}"),
         Some(("accesstemplates", name)) if !name.is_empty() => format!("there is no template {name}{place}"),

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Namespaces,
     /// For a partner's cluster.
     Federation,
+    /// What one subject holds, lent to others on cue. Nobody is asked for it.
+    Delegation,
 }
 
 /// All that people and kubectl call an AccessRequest.
@@ -31,6 +33,10 @@ const NAMESPACE_REQUEST: [&str; 5] = [
 const FEDERATION: [&str; 6] =
     ["fed", "federation", "federations", "ozfed", "federation.ozaccess.io", "federations.ozaccess.io"];
 
+/// The same of a Delegation.
+const DELEGATION: [&str; 6] =
+    ["del", "delegation", "delegations", "ozdel", "delegation.ozaccess.io", "delegations.ozaccess.io"];
+
 impl FromStr for Kind {
     type Err = TargetError;
 
@@ -40,18 +46,20 @@ impl FromStr for Kind {
             word if ACCESS_REQUEST.contains(&word) => Ok(Self::Access),
             word if NAMESPACE_REQUEST.contains(&word) => Ok(Self::Namespaces),
             word if FEDERATION.contains(&word) => Ok(Self::Federation),
+            word if DELEGATION.contains(&word) => Ok(Self::Delegation),
             _ => Err(TargetError::Kind(text.to_owned())),
         }
     }
 }
 
 impl Kind {
-    /// A request of this kind as people name it: `NAME`, `nsreq/NAME` or `fed/NAME`.
+    /// A request of this kind as people name it: `NAME`, `nsreq/NAME`, `fed/NAME` or `delegation/NAME`.
     pub(crate) fn target(self, name: &str) -> String {
         match self {
             Self::Access => name.to_owned(),
             Self::Namespaces => format!("nsreq/{name}"),
             Self::Federation => format!("fed/{name}"),
+            Self::Delegation => format!("delegation/{name}"),
         }
     }
 }
@@ -70,7 +78,9 @@ pub(crate) struct Target {
 /// Why a text names no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
-    #[error("{0:?} is not a kind that can be named here: accessrequest, namespacerequest or federation")]
+    #[error(
+        "{0:?} is not a kind that can be named here: accessrequest, namespacerequest, federation or delegation"
+    )]
     Kind(String),
     #[error("{0:?} is not the name of an object: lower case letters, digits, - and .")]
     Name(String),
@@ -120,6 +130,14 @@ mod tests {
         for text in ["fed/x-1", "Federation/x-1", "ozfed/x-1"] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.kind, target.to_string()), (Kind::Federation, "fed/x-1".to_owned()), "{text}");
+        }
+        for text in ["delegation/x-1", "Delegations/x-1", "ozdel/x-1", "del/x-1"] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(
+                (target.kind, target.to_string()),
+                (Kind::Delegation, "delegation/x-1".to_owned()),
+                "{text}"
+            );
         }
         for bad in ["", "pod/x", "areq/", "areq/../x", "nsreq/../x", "a b", "X"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");

@@ -43,6 +43,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             Kind::Access => approve::<AccessRequest>(&args, app, &cluster, target).await?,
             Kind::Namespaces => approve::<NamespaceRequest>(&args, app, &cluster, target).await?,
             Kind::Federation => approve::<Federation>(&args, app, &cluster, target).await?,
+            Kind::Delegation => {
+                return Err(Error::usage("a delegation is asked of nobody, so there is nothing to decide")
+                    .hint(format!("oz describe {target} shows it; oz revoke {target} ends it")));
+            }
         }
     }
     Ok(exit::DONE)

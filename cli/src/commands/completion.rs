@@ -11,11 +11,12 @@ use kube::api::{ListParams, PartialObjectMeta};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt as _};
 use oz_shared::names::GATE_PROBE;
-use oz_shared::{AccessRequest, AccessTemplate, Federation, Grant, NamespaceRequest, Phase};
+use oz_shared::{AccessRequest, AccessTemplate, Delegation, Federation, Grant, NamespaceRequest, Phase};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
+use crate::kube::delegations::over;
 use crate::kube::{Asked, Cluster, Way, outcome};
 use crate::settings::{GlobalArgs, Settings};
 use crate::target::Kind;
@@ -300,14 +301,16 @@ fn look_up(names: Names, settings: &Settings) -> Option<Vec<(String, String)>> {
                 Some(images)
             }
             Names::Requests(wanted) => {
-                let (access, namespaces, federations) = tokio::join!(
+                let (access, namespaces, federations, delegations) = tokio::join!(
                     requests::<AccessRequest>(&cluster, wanted),
                     requests::<NamespaceRequest>(&cluster, wanted),
                     requests::<Federation>(&cluster, wanted),
+                    delegations(&cluster, wanted),
                 );
                 let mut found = access.unwrap_or_default();
                 found.extend(namespaces.unwrap_or_default());
                 found.extend(federations.unwrap_or_default());
+                found.extend(delegations.unwrap_or_default());
                 Some(found)
             }
             Names::Access(wanted) => requests::<AccessRequest>(&cluster, wanted).await,
@@ -348,6 +351,20 @@ async fn requests<R: Asked>(cluster: &Cluster, wanted: Wanted) -> Option<Vec<(St
     let list = cluster.list::<R>("complete", scope, &ListParams::default()).await.ok()?;
     let about = |r: &R| format!("{} {}", r.phase().as_str(), r.requester().username);
     Some(list.items.iter().filter(|r| wanted.fits(*r)).map(|r| (r.target(), about(r))).collect())
+}
+
+/// The delegations, likewise. None is ever undecided, nor a credential.
+async fn delegations(cluster: &Cluster, wanted: Wanted) -> Option<Vec<(String, String)>> {
+    if !matches!(wanted, Wanted::Any | Wanted::Live) {
+        return None;
+    }
+    let scope = Some(cluster.namespace.as_str());
+    let list = cluster.list::<Delegation>("complete", scope, &ListParams::default()).await.ok()?;
+    let any = matches!(wanted, Wanted::Any);
+    let fits = |d: &&Delegation| any || over(d).is_none();
+    let about = |d: &Delegation| format!("{} {}", d.phase().as_str(), d.spec.requester.username);
+    let named = |d: &Delegation| (Kind::Delegation.target(&d.name_any()), about(d));
+    Some(list.items.iter().filter(fits).map(named).collect())
 }
 
 fn contexts(settings: &Settings) -> Option<Vec<(String, String)>> {

@@ -35,6 +35,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             Kind::Access => deny::<AccessRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Namespaces => deny::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Federation => deny::<Federation>(&args, app, &cluster, &me, target).await?,
+            Kind::Delegation => {
+                return Err(Error::usage("a delegation is asked of nobody, so there is nothing to decide")
+                    .hint(format!("oz describe {target} shows it; oz revoke {target} ends it")));
+            }
         }
     }
     Ok(exit::DONE)

@@ -1,8 +1,10 @@
 //! `oz describe`
 
+mod delegation;
+
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::namespace_request::CredentialKind;
 use oz_shared::request::{TemplatePin, Verdict};
 use oz_shared::role::in_words;
@@ -33,7 +35,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
+    /// The request: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME, delegation/NAME
     #[arg(value_name = "NAME")]
     target: Target,
     /// Print as YAML the pod, or the debugging container, that would be made for it
@@ -46,9 +48,12 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     match args.target.kind {
         Kind::Access if args.pod => pod(app, &cluster, &args.target).await,
         Kind::Access => describe::<AccessRequest>(app, &cluster, &args.target).await,
-        Kind::Namespaces | Kind::Federation if args.pod => Err(Error::usage("no pod would be made for it")),
+        Kind::Namespaces | Kind::Federation | Kind::Delegation if args.pod => {
+            Err(Error::usage("no pod would be made for it"))
+        }
         Kind::Namespaces => describe::<NamespaceRequest>(app, &cluster, &args.target).await,
         Kind::Federation => describe::<Federation>(app, &cluster, &args.target).await,
+        Kind::Delegation => delegation::describe(app, &cluster, &args.target.name).await,
     }
 }
 
@@ -375,7 +380,7 @@ fn standing<R: Asked>(page: &mut Page, request: &R, cluster: &Cluster) {
 }
 
 /// What was noted about the request; nothing where that may not be read.
-async fn events<R: Asked>(cluster: &Cluster, request: &R) -> Vec<String> {
+async fn events<R: Resource<DynamicType = ()>>(cluster: &Cluster, request: &R) -> Vec<String> {
     // Those on what is in no namespace are kept in `default`.
     let namespace = request.namespace().unwrap_or_else(|| "default".to_owned());
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);

@@ -7,7 +7,10 @@ use std::time::Duration;
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, ResourceExt as _};
-use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, is_reserved_namespace};
+use oz_shared::names::{
+    BIND_REQUESTER_ROLE, CEILING_ROLE, DELEGATIONS_ROLE, DELEGATIONS_SECRETS_ROLE, NAMESPACE_ROLE,
+    is_reserved_namespace,
+};
 use oz_shared::role::in_words;
 use oz_shared::{AccessRequest, Grant};
 use serde_json::json;
@@ -27,6 +30,9 @@ const EXAMPLES: &str = "\
 Examples:
   oz enable shop pay
   oz enable shop --bind-requester          roles may be bound to people by their own names, too
+  oz enable shop --delegations             what people could hand on themselves may be delegated there
+  oz enable shop --delegations=secrets     ... also on what happens to Secrets, which Oz can then read
+  oz enable --delegations                  ... also in the whole cluster, as a ceiling of its own says
   oz enable --namespaces                   whole namespaces may be lent, as classes say
   oz enable --federations                  partners' clusters may be let in
   oz enable --list
@@ -37,7 +43,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The namespaces
-    #[arg(value_name = "NAMESPACE", required_unless_present_any = ["list", "making", "federations"])]
+    #[arg(value_name = "NAMESPACE", required_unless_present_any = ["list", "making", "federations", "delegations"])]
     namespaces: Vec<String>,
     /// Let Oz make namespaces, and delete those that it made; with --disable, no longer
     #[arg(long = "namespaces", id = "making", conflicts_with_all = ["list", "namespaces", "bind_requester"])]
@@ -45,6 +51,16 @@ pub(crate) struct Args {
     /// Let Oz let partners' clusters in, and bind what they read by in the whole cluster; with --disable, no longer
     #[arg(long, conflicts_with_all = ["list", "namespaces", "bind_requester", "making"])]
     federations: bool,
+    /// Let Oz delegate there, or, where no namespace is named, in the whole cluster; with --disable, this alone no longer
+    #[arg(
+        long,
+        value_name = "WITH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "none",
+        conflicts_with_all = ["list", "making", "federations"]
+    )]
+    delegations: Option<With>,
     /// No longer: end what is lent there, then take the controller's rights away
     #[arg(long, conflicts_with = "list")]
     disable: bool,
@@ -72,6 +88,15 @@ enum As {
     Name,
 }
 
+/// What Oz may wait for beside all else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum With {
+    /// Nothing more
+    None,
+    /// Secrets: it can then read them
+    Secrets,
+}
+
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     if args.list {
@@ -91,20 +116,37 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         }
         return Ok(exit::DONE);
     }
+    if args.delegations.is_some() && args.namespaces.is_empty() {
+        match args.disable {
+            true => namespaces::disable_delegations(app, &cluster).await?,
+            false => namespaces::enable_delegations(app, &cluster).await?,
+        }
+        return Ok(exit::DONE);
+    }
     if args.disable {
         for namespace in &args.namespaces {
-            match args.bind_requester {
-                true => no_names(app, &cluster, namespace).await?,
-                false => disable(&args, app, &cluster, namespace).await?,
+            match (args.bind_requester, args.delegations) {
+                (false, None) => disable(&args, app, &cluster, namespace).await?,
+                (names, delegations) => {
+                    if names {
+                        no_names(app, &cluster, namespace).await?;
+                    }
+                    if delegations.is_some() {
+                        no_delegations(app, &cluster, namespace).await?;
+                    }
+                }
             }
         }
         return Ok(exit::DONE);
     }
     args.namespaces.iter().try_for_each(|namespace| lendable(namespace))?;
-    let wanted = if args.bind_requester { &ALL_BINDINGS[..] } else { &BINDINGS };
-    let roles = roles(&cluster, wanted).await?;
+    let mut wanted = BINDINGS.to_vec();
+    wanted.extend(args.bind_requester.then_some(BIND_REQUESTER_ROLE));
+    wanted.extend(args.delegations.map(|_| DELEGATIONS_ROLE));
+    wanted.extend(args.delegations.filter(|with| *with == With::Secrets).map(|_| DELEGATIONS_SECRETS_ROLE));
+    let roles = roles(&cluster, &wanted).await?;
     for namespace in &args.namespaces {
-        enable(app, &cluster, namespace, wanted).await?;
+        enable(app, &cluster, namespace, &wanted).await?;
     }
     explain(app, &cluster, &roles, &args.namespaces).await;
     Ok(exit::DONE)
@@ -166,10 +208,16 @@ async fn enable(app: &App, cluster: &Cluster, namespace: &str, wanted: &[&str]) 
             Err(fault) => return Err(refused(fault, namespace)),
         }
     }
-    let names = if wanted.len() > BINDINGS.len() { ", and bind people there by their own names" } else { "" };
+    let mut more = String::new();
+    if wanted.contains(&BIND_REQUESTER_ROLE) {
+        more.push_str(", bind people there by their own names");
+    }
+    if wanted.contains(&DELEGATIONS_ROLE) {
+        more.push_str(", and delegate there");
+    }
     match missing.is_empty() {
-        true => app.printer.say(&format!("Oz may lend in {namespace} already{names}.")),
-        false => app.printer.say(&format!("Oz may now lend in {namespace}{names}.")),
+        true => app.printer.say(&format!("Oz may lend in {namespace} already{more}.")),
+        false => app.printer.say(&format!("Oz may now lend in {namespace}{more}.")),
     }
     Ok(())
 }
@@ -213,6 +261,10 @@ async fn explain(app: &App, cluster: &Cluster, roles: &[ClusterRole], namespaces
                 indented(&ceiling.words);
                 let lasting = ceiling.lasting.iter();
                 lasting.for_each(|power| app.printer.warn(&format!("this outlasts a loan: {power}")));
+            }
+            DELEGATIONS_ROLE | DELEGATIONS_SECRETS_ROLE => {
+                app.printer.say("To delegate there it may also:");
+                indented(&rules.iter().map(in_words).collect::<Vec<_>>());
             }
             _ => app.printer.say(
                 "Where a template says `identity: Requester`, a role is bound to the person by name: its end depends on \
@@ -300,6 +352,28 @@ async fn no_names(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), E
     Ok(())
 }
 
+/// Takes away what `--delegations` gave. What is delegated there is taken back by the controller: that needs no such right.
+async fn no_delegations(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error> {
+    let mut ours = Vec::new();
+    for name in [DELEGATIONS_ROLE, DELEGATIONS_SECRETS_ROLE] {
+        match found(cluster, namespace, name).await? {
+            Some(binding) if !installation::is_ours(&binding) => return Err(other(namespace, &binding)),
+            Some(binding) => ours.push(binding),
+            None => {}
+        }
+    }
+    for binding in &ours {
+        unbind(cluster, namespace, binding).await?;
+    }
+    match ours.is_empty() {
+        true => app.printer.say(&format!("Oz delegates nothing in {namespace} anyway.")),
+        false => app.printer.say(&format!(
+            "Oz may no longer delegate in {namespace}: what it has bound there it takes back within a minute."
+        )),
+    }
+    Ok(())
+}
+
 async fn unbind(cluster: &Cluster, namespace: &str, binding: &RoleBinding) -> Result<(), Fault> {
     let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), namespace);
     let preconditions = Preconditions { uid: binding.uid(), resource_version: None };
@@ -316,6 +390,14 @@ async fn end(app: &App, cluster: &Cluster, namespace: &str) -> Result<(), Error>
         installation::end_all::<AccessRequest>(cluster, Some(namespace), "Oz is disabled in this namespace");
     for (request, fault) in ended.await? {
         app.printer.warn(&format!("{} was not released: {}", request.name_any(), Error::from(fault).message));
+    }
+    let why = "Oz is disabled in this namespace";
+    for (delegation, fault) in installation::end_delegations(cluster, Some(namespace), |_| true, why).await? {
+        app.printer.warn(&format!(
+            "{} was not released: {}",
+            delegation.name_any(),
+            Error::from(fault).message
+        ));
     }
     let left =
         installation::wait_until_gone(cluster, |g| touches(g, namespace), Instant::now() + ENDS).await?;
@@ -353,7 +435,7 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
         As::Json => {
             let items: Vec<_> = enabled
                 .iter()
-                .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "bindRequester": e.by_name, "grants": count(e)}))
+                .map(|e| json!({"namespace": e.namespace, "enabled": e.missing.is_empty(), "missing": e.missing, "bindRequester": e.by_name, "delegations": e.delegates, "grants": count(e)}))
                 .collect();
             app.printer.data(&format!("{:#}", json!({"namespaces": items, "lendsNamespaces": making})))?;
         }
@@ -366,8 +448,10 @@ async fn list(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
                 .iter()
                 .map(|e| {
                     let state = match e.missing.is_empty() {
-                        true if e.by_name => "enabled, people by name too".to_owned(),
-                        true => "enabled".to_owned(),
+                        true => {
+                            let names = if e.by_name { ", people by name too" } else { "" };
+                            format!("enabled{names}{}", if e.delegates { ", delegations too" } else { "" })
+                        }
                         false => format!("half: no RoleBinding {}", e.missing.join(", ")),
                     };
                     vec![

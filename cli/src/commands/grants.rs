@@ -1,6 +1,7 @@
 //! `oz grants`
 
 use oz_shared::Request as _;
+use oz_shared::namespace_class::Subject;
 use oz_shared::{AccessRequest, Grant, Phase};
 
 use super::list::{self, ListArgs};
@@ -24,6 +25,12 @@ pub(crate) struct Args {
     user: Option<String>,
 }
 
+/// Is this user named among those that it is delegated to? Who has it by a group is for the API server to know.
+fn is_delegated(grant: &Grant, user: &str) -> bool {
+    let to = Subject::of(user).to_string();
+    grant.spec.delegated.as_ref().is_some_and(|terms| terms.destinations.contains(&to))
+}
+
 pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let cluster = app.cluster().await?;
     let scope = args.list.scope(&cluster);
@@ -33,7 +40,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             grant.spec.request.namespace == ns
                 || grant.spec.access.iter().any(|a| a.namespace == ns)
                 || lent.into_iter().any(|n| n.name == ns)
-        }) && args.user.as_ref().is_none_or(|user| grant.spec.holder.username == *user)
+        }) && args
+            .user
+            .as_ref()
+            .is_none_or(|user| grant.spec.holder.username == *user || is_delegated(grant, user))
     };
     match cluster.list::<Grant>("list grants", None, &args.list.params()).await {
         Ok(mut grants) if !args.list.watch => {

@@ -180,6 +180,8 @@ async fn ended(cluster: &Cluster, ours: &[OurEntry]) -> BTreeSet<String> {
             Kind::Access => over::<AccessRequest>(cluster, namespace, &target.name).await,
             Kind::Namespaces => over::<NamespaceRequest>(cluster, namespace, &target.name).await,
             Kind::Federation => over::<Federation>(cluster, namespace, &target.name).await,
+            // It has no credential of its own, and so no context.
+            Kind::Delegation => continue,
         };
         let over = match over {
             Ok(over) => over,

@@ -6,6 +6,7 @@ mod approve;
 mod check;
 mod classes;
 mod completion;
+mod delegate;
 mod deny;
 mod describe;
 mod enable;
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     AccessRequest(access_request::Args),
     NamespaceRequest(namespace_request::Args),
     FederationRequest(federation_request::Args),
+    Delegate(delegate::Args),
     Extend(extend::Args),
     Templates(templates::Args),
     Classes(classes::Args),
@@ -112,6 +114,7 @@ pub(crate) fn run(command: Command, app: &App) -> Result<u8, Error> {
         Command::AccessRequest(args) => app.block_on(access_request::run(args, app)),
         Command::NamespaceRequest(args) => app.block_on(namespace_request::run(args, app)),
         Command::FederationRequest(args) => app.block_on(federation_request::run(args, app)),
+        Command::Delegate(args) => app.block_on(delegate::run(args, app)),
         Command::Extend(args) => app.block_on(extend::run(args, app)),
         Command::Classes(args) => app.block_on(classes::run(args, app)),
         Command::Templates(args) => app.block_on(templates::run(args, app)),

@@ -7,7 +7,7 @@ use oz_shared::{AccessRequest, Federation, NamespaceRequest};
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::kube::{Asked, Cluster, named, outcome, release};
+use crate::kube::{Asked, Cluster, delegations, named, outcome, release};
 use crate::output::one_line;
 use crate::session::forget;
 use crate::target::{Kind, Target};
@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME, delegation/NAME
     #[arg(value_name = "NAME", required = true)]
     targets: Vec<Target>,
     /// Why, for those who read it later
@@ -38,9 +38,22 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             Kind::Access => give_back::<AccessRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Namespaces => give_back::<NamespaceRequest>(&args, app, &cluster, &me, target).await?,
             Kind::Federation => give_back::<Federation>(&args, app, &cluster, &me, target).await?,
+            Kind::Delegation => end(&args, app, &cluster, &me, &target.name).await?,
         }
     }
     Ok(exit::DONE)
+}
+
+async fn end(args: &Args, app: &App, cluster: &Cluster, me: &Requester, name: &str) -> Result<(), Error> {
+    let delegation = cluster.delegation(name).await?;
+    match delegations::over(&delegation) {
+        Some(over) => app.printer.say(&format!("{name} is over: {over}.")),
+        None => {
+            delegations::end(cluster, &delegation, me, &args.reason).await?;
+            app.printer.say(&format!("Released {name}."));
+        }
+    }
+    Ok(())
 }
 
 async fn give_back<R: Asked>(

@@ -1,6 +1,6 @@
 //! `oz requests`
 
-use oz_shared::{AccessRequest, Federation, NamespaceRequest};
+use oz_shared::{AccessRequest, Delegation, Federation, NamespaceRequest};
 
 use super::list::{self, Item, ListArgs};
 use crate::app::App;
@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   oz requests
   oz requests nsreq -A                  those for namespaces
+  oz requests delegations -A            what is delegated, now or some day
   oz requests --mine -A
   oz requests -A -w
   oz requests -o json | jq '.items[].spec.reason'";
@@ -20,7 +21,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Of which kind: accessrequest, namespacerequest (nsreq) or federation (fed)
+    /// Of which kind: accessrequest, namespacerequest (nsreq), federation (fed) or delegation
     #[arg(value_name = "KIND", default_value = "accessrequest")]
     kind: Kind,
     #[command(flatten)]
@@ -36,7 +37,24 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         Kind::Access => show::<AccessRequest>(&args, app, &cluster).await,
         Kind::Namespaces => show::<NamespaceRequest>(&args, app, &cluster).await,
         Kind::Federation => show::<Federation>(&args, app, &cluster).await,
+        Kind::Delegation => delegations(&args, app, &cluster).await,
     }
+}
+
+async fn delegations(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {
+    let scope = args.list.scope(cluster);
+    let me = if args.mine { Some(cluster.whoami().await?) } else { None };
+    let wanted = |delegation: &Delegation| {
+        let requester = &delegation.spec.requester;
+        me.as_ref().is_none_or(|me| requester.username == me.username && requester.uid == me.uid)
+    };
+    if args.list.watch {
+        let wanted = async |delegation: &Delegation| Ok(wanted(delegation));
+        return list::follow(app, cluster, &args.list, scope, wanted).await;
+    }
+    let mut listing = cluster.list("list delegations", scope, &args.list.params()).await?;
+    listing.items.retain(wanted);
+    list::print(app, cluster, &args.list, listing)
 }
 
 async fn show<R: Asked + Item>(args: &Args, app: &App, cluster: &Cluster) -> Result<u8, Error> {

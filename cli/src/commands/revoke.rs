@@ -8,8 +8,9 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt as _};
 use oz_shared::names::SESSIONS_NAMESPACE;
+use oz_shared::namespace_class::Subject;
 use oz_shared::request::Requester;
-use oz_shared::{AccessRequest, Federation, Grant, NamespaceRequest, RequestStatus};
+use oz_shared::{AccessRequest, Delegation, Federation, Grant, NamespaceRequest, RequestStatus};
 use serde::de::DeserializeOwned;
 
 use super::list::left_out;
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::kube::{
-    Asked, Cluster, Fault, Listing, context_name, named, outcome, release, token_in_kubeconfig,
+    Asked, Cluster, Fault, Listing, context_name, delegations, named, outcome, release, token_in_kubeconfig,
 };
 use crate::output::one_line;
 use crate::target::{Kind, Target};
@@ -40,7 +41,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME
+    /// The requests: NAME, or accessrequest/NAME, namespacerequest/NAME, federation/NAME, delegation/NAME
     #[arg(value_name = "NAME", required_unless_present = "user", conflicts_with = "user")]
     targets: Vec<Target>,
     /// All that this user holds or waits for
@@ -80,8 +81,10 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
             Vec::new(),
         ),
     };
+    let delegated = delegated(&args, &cluster).await?;
     left_out(app, &unread);
-    let none = access.is_empty() && namespaces.is_empty() && federations.is_empty() && unread.is_empty();
+    let none = access.is_empty() && namespaces.is_empty() && federations.is_empty();
+    let none = none && delegated.is_empty() && unread.is_empty();
     if let (true, Some(user)) = (none, &args.user) {
         app.printer.say(&format!(
             "{user} holds nothing{}.",
@@ -93,7 +96,11 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     let mut failed = end(&args, app, &cluster, &me, &access).await;
     failed = end(&args, app, &cluster, &me, &namespaces).await.or(failed);
     failed = end(&args, app, &cluster, &me, &federations).await.or(failed);
+    failed = end_delegations(&args, app, &cluster, &me, &delegated).await.or(failed);
     if args.verify {
+        for delegation in &delegated {
+            taken_back(app, &cluster, delegation).await?;
+        }
         for request in &access {
             let status = ended(app, &cluster, request).await?;
             verify(app, &cluster, request, &status).await?;
@@ -112,6 +119,80 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         failed.get_or_insert(Error::internal("whose it is that cannot be read is not known"));
     }
     failed.map_or(Ok(exit::DONE), Err)
+}
+
+/// The delegations that are named, or that are to this user by name. One that is to others as well ends for all.
+async fn delegated(args: &Args, cluster: &Cluster) -> Result<Vec<Delegation>, Error> {
+    let mut found = Vec::new();
+    for target in args.targets.iter().filter(|t| t.kind == Kind::Delegation) {
+        found.push(cluster.delegation(&target.name).await?);
+    }
+    if let Some(user) = &args.user {
+        let scope = (!args.all_namespaces).then_some(cluster.namespace.as_str());
+        let to = Subject::of(user).to_string();
+        match cluster.list::<Delegation>("list delegations", scope, &ListParams::default()).await {
+            Ok(list) => found.extend(list.items.into_iter().filter(|delegation| {
+                delegations::over(delegation).is_none() && delegation.destination_words().contains(&to)
+            })),
+            // Who may revoke access alone need not see delegations.
+            Err(fault) if matches!(fault.code(), Some(403 | 404)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(found)
+}
+
+async fn end_delegations(
+    args: &Args,
+    app: &App,
+    cluster: &Cluster,
+    me: &Requester,
+    delegated: &[Delegation],
+) -> Option<Error> {
+    let mut failed = None;
+    for delegation in delegated {
+        let (name, to) = (delegation.name_any(), delegation.destination_words().join(", "));
+        if delegations::over(delegation).is_some() {
+            app.printer.say(&format!("{name} is over already."));
+            continue;
+        }
+        match delegations::end(cluster, delegation, me, &args.reason).await {
+            Ok(_) => app.printer.say(&format!("Revoked {name}, delegated to {to}.")),
+            Err(fault) => {
+                let error = Error::from(fault);
+                app.printer.warn(&format!("{name}, delegated to {to}, was not revoked: {}", error.message));
+                failed = Some(error);
+            }
+        }
+    }
+    failed
+}
+
+/// Waits until the controller has taken back what a delegation lent.
+async fn taken_back(app: &App, cluster: &Cluster, delegation: &Delegation) -> Result<(), Error> {
+    let (name, namespace) = (delegation.name_any(), delegation.namespace().unwrap_or_default());
+    let api = cluster.delegations(Some(&namespace));
+    let deadline = tokio::time::Instant::now() + VERIFY;
+    loop {
+        // It is recorded as over when everything is taken back, and not before.
+        match cluster.call("read the delegation", api.get(&name)).await {
+            Ok(now) if now.phase().is_final() => break,
+            Err(fault) if fault.code() == Some(404) => break,
+            Ok(_) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        if tokio::time::Instant::now() > deadline {
+            let message = format!(
+                "{name} is released, but the controller has not ended it within {} s",
+                VERIFY.as_secs()
+            );
+            return Err(Error::new(exit::NOT_READY, message)
+                .hint("kubectl get pods -n oz-system shows whether the controller runs"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    app.printer.say(&format!("{name}: nothing is bound any more."));
+    Ok(())
 }
 
 /// Who may revoke access alone need not see requests for namespaces.
@@ -203,7 +284,7 @@ async fn held_by<R: Asked>(args: &Args, cluster: &Cluster, user: &str) -> Result
 fn limit<R: Asked>() -> Duration {
     match R::KIND {
         Kind::Access => VERIFY,
-        Kind::Namespaces | Kind::Federation => DELETED,
+        Kind::Namespaces | Kind::Federation | Kind::Delegation => DELETED,
     }
 }
 

@@ -44,6 +44,11 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         return Err(Error::usage("a partner's access is for the partner to use")
             .hint(format!("oz kubeconfig export {} hands it over", args.target)));
     }
+    if args.target.kind == Kind::Delegation {
+        return Err(Error::usage(
+            "a delegation has no credential of its own: whom it lends to holds it by his own name",
+        ));
+    }
     if args.target.kind == Kind::Namespaces {
         return Err(Error::usage("a lent namespace has no shell of its own")
             .hint(format!("oz kubeconfig update -n {} writes its context, for kubectl", cluster.namespace)));

@@ -104,6 +104,9 @@ async fn answer(args: Wanted, app: &App) -> Result<u8, Error> {
         Kind::Access => fetch::<AccessRequest>(&args, &cluster, &key, kept.as_ref()).await,
         Kind::Namespaces => fetch::<NamespaceRequest>(&args, &cluster, &key, kept.as_ref()).await,
         Kind::Federation => fetch::<Federation>(&args, &cluster, &key, kept.as_ref()).await,
+        Kind::Delegation => Err(Failure::Final(Error::usage(
+            "a delegation has no credential of its own: whom it lends to holds it by his own name",
+        ))),
     };
     match fetched {
         Ok(kept) => {

@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit;
 use crate::installation::{
-    self, ALL_BINDINGS, CLUSTER_BINDINGS, CONTROLLER_NAME, Choices, FEDERATION_BINDINGS, Right, name_of,
+    self, ALL_BINDINGS, CLUSTER_BINDINGS, CONTROLLER_NAME, Choices, DELEGATION_BINDINGS, FEDERATION_BINDINGS,
+    Right, name_of,
 };
 use crate::kube::{Asked, Cluster, Fault};
 use crate::output::{Listed, Table};
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: Args, app: &App) -> Result<u8, Error> {
     for name in ALL_BINDINGS {
         unbind(&cluster, name).await?;
     }
-    for name in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS) {
+    for name in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS).chain(DELEGATION_BINDINGS) {
         let binding = installation::cluster_binding(name);
         installation::delete(&cluster, &binding).await?;
     }
@@ -197,6 +198,12 @@ async fn end_loans(app: &App, cluster: &Cluster, grants: &[Grant]) -> Result<(),
         installation::end_all::<AccessRequest>(cluster, None, "Oz is being uninstalled").await?
     {
         let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
+        app.printer.warn(&format!("{namespace}/{name} was not released: {}", Error::from(fault).message));
+    }
+    for (delegation, fault) in
+        installation::end_delegations(cluster, None, |_| true, "Oz is being uninstalled").await?
+    {
+        let (namespace, name) = (delegation.namespace().unwrap_or_default(), delegation.name_any());
         app.printer.warn(&format!("{namespace}/{name} was not released: {}", Error::from(fault).message));
     }
     if nothing_lent && !works {

@@ -1,12 +1,16 @@
 //! The namespaces in which Oz may lend: those with two RoleBindings, one for what the controller does there and one for the
-//! most that it may hand out. A third lets it bind people by their own names.
+//! most that it may hand out. A third lets it bind people by their own names, a fourth
+//! delegate, and a fifth wait for Secrets.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::rbac::v1::{RoleBinding, Subject};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
-use oz_shared::names::{BIND_REQUESTER_ROLE, CEILING_ROLE, NAMESPACE_ROLE, SYSTEM_NAMESPACE};
+use oz_shared::names::{
+    BIND_REQUESTER_ROLE, CEILING_ROLE, DELEGATIONS_ROLE, DELEGATIONS_SECRETS_ROLE, NAMESPACE_ROLE,
+    SYSTEM_NAMESPACE,
+};
 use serde_json::{Value, json};
 
 use super::CONTROLLER_NAME;
@@ -15,8 +19,9 @@ use crate::kube::{Cluster, Fault};
 /// The bindings, each named like the ClusterRole that it binds.
 pub(crate) const BINDINGS: [&str; 2] = [NAMESPACE_ROLE, CEILING_ROLE];
 
-/// The same, and the one that is there only where people may be bound by name.
-pub(crate) const ALL_BINDINGS: [&str; 3] = [NAMESPACE_ROLE, CEILING_ROLE, BIND_REQUESTER_ROLE];
+/// The same, and those that are there only where people may be bound by name, and where Oz delegates.
+pub(crate) const ALL_BINDINGS: [&str; 5] =
+    [NAMESPACE_ROLE, CEILING_ROLE, BIND_REQUESTER_ROLE, DELEGATIONS_ROLE, DELEGATIONS_SECRETS_ROLE];
 
 /// One of them, as `oz enable` makes it.
 pub(crate) fn binding(namespace: &str, role: &str) -> Value {
@@ -53,6 +58,8 @@ pub(crate) struct Enabled {
     pub(crate) missing: Vec<&'static str>,
     /// May people be bound by their own names there?
     pub(crate) by_name: bool,
+    /// Does Oz delegate there?
+    pub(crate) delegates: bool,
 }
 
 /// All namespaces with at least one of the bindings.
@@ -74,6 +81,7 @@ pub(crate) async fn enabled(cluster: &Cluster) -> Result<Vec<Enabled>, Fault> {
         namespace,
         missing: BINDINGS.into_iter().filter(|name| !there.contains(name)).collect(),
         by_name: there.contains(&BIND_REQUESTER_ROLE),
+        delegates: there.contains(&DELEGATIONS_ROLE),
     };
     Ok(found.into_iter().map(of).collect())
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, Preconditions};
-use oz_shared::Grant;
+use oz_shared::{Delegation, Grant};
 use tokio::time::Instant;
 
-use crate::kube::{Asked, Cluster, Fault, outcome, release};
+use crate::kube::{Asked, Cluster, Fault, delegations, outcome, release};
 
 /// Between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(250);
@@ -50,6 +50,31 @@ pub(crate) async fn end_all<R: Asked>(
     });
     let ended = futures::stream::iter(ends).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     Ok(ended.into_iter().flatten().collect())
+}
+
+/// Releases every delegation that is not over and that is `meant`, of one namespace or of all; what could not be, and why.
+///
+/// # Errors
+/// They may not be listed.
+pub(crate) async fn end_delegations(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    meant: impl Fn(&Delegation) -> bool,
+    reason: &str,
+) -> Result<Vec<(Delegation, Fault)>, Fault> {
+    let all = match cluster.list::<Delegation>("list delegations", namespace, &ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(fault) if fault.code() == Some(404) => Vec::new(),
+        Err(fault) => return Err(fault),
+    };
+    let me = cluster.whoami().await?;
+    let mut failed = Vec::new();
+    for delegation in all.into_iter().filter(|d| delegations::over(d).is_none() && meant(d)) {
+        if let Err(fault) = delegations::end(cluster, &delegation, &me, reason).await {
+            failed.push((delegation, fault));
+        }
+    }
+    Ok(failed)
 }
 
 /// Waits until no grant that `counts` is left; those that are at the deadline.

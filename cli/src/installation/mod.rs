@@ -17,13 +17,14 @@ pub(crate) use ceiling::{Ceiling, ceiling};
 pub(crate) use drift::{Standing, standing};
 pub(crate) use enabled::{ALL_BINDINGS, BINDINGS, Enabled, binding, controller_subject, enabled, is_ours};
 pub(crate) use filling::{can_fill, is_filled};
-pub(crate) use loans::{delete as delete_grants, end_all, live, wait_until_gone};
+pub(crate) use loans::{delete as delete_grants, end_all, end_delegations, live, wait_until_gone};
 pub(crate) use manifests::{
     CONTROLLER_NAME, Choices, DEFAULT_AUDIENCE, Part, SESSIONS_POLICY, audiences_of, default_image, objects,
     of_kind,
 };
 pub(crate) use namespaces::{
-    CLUSTER_BINDINGS, FEDERATION_BINDINGS, bindable, bound, cluster_binding, lent, says_the_same,
+    CLUSTER_BINDINGS, DELEGATION_BINDINGS, FEDERATION_BINDINGS, bindable, bound, cluster_binding, lent,
+    says_the_same,
 };
 pub(crate) use objects::{
     Right, apply, audiences, create, delete, find, gone, missing_rights, name_of, read, replace,

@@ -1,5 +1,6 @@
 //! Whether Oz may lend whole namespaces: two ClusterRoleBindings, one for what the controller does to make them and one for
-//! the roles by which they may be owned; and two likewise for partners' clusters. Also which namespaces it has lent.
+//! the roles by which they may be owned; two likewise for partners' clusters, and two for delegating
+//! everywhere. Also which namespaces it has lent.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +9,8 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Api, ResourceExt as _};
 use oz_shared::names::{
-    CLASS_LABEL, FEDERATIONS_CEILING_ROLE, FEDERATIONS_ROLE, GRANT_LABEL, NAMESPACES_CEILING_ROLE,
-    NAMESPACES_ROLE, SYSTEM_NAMESPACE,
+    CLASS_LABEL, DELEGATIONS_CEILING_ROLE, DELEGATIONS_EVERYWHERE_ROLE, FEDERATIONS_CEILING_ROLE,
+    FEDERATIONS_ROLE, GRANT_LABEL, NAMESPACES_CEILING_ROLE, NAMESPACES_ROLE, SYSTEM_NAMESPACE,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +23,10 @@ pub(crate) const CLUSTER_BINDINGS: [&str; 2] = [NAMESPACES_ROLE, NAMESPACES_CEIL
 /// Those by which partners' clusters are let in.
 pub(crate) const FEDERATION_BINDINGS: [&str; 2] = [FEDERATIONS_ROLE, FEDERATIONS_CEILING_ROLE];
 
-/// One of them, as `oz enable --namespaces` or `--federations` makes it.
+/// Those by which Oz delegates in the whole cluster.
+pub(crate) const DELEGATION_BINDINGS: [&str; 2] = [DELEGATIONS_EVERYWHERE_ROLE, DELEGATIONS_CEILING_ROLE];
+
+/// One of them, as `oz enable --namespaces`, `--federations` or `--delegations` makes it.
 pub(crate) fn cluster_binding(role: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
@@ -38,7 +42,8 @@ pub(crate) fn says_the_same(found: &ClusterRoleBinding) -> bool {
     role.kind == "ClusterRole"
         && role.name == found.name_any()
         && (CLUSTER_BINDINGS.contains(&role.name.as_str())
-            || FEDERATION_BINDINGS.contains(&role.name.as_str()))
+            || FEDERATION_BINDINGS.contains(&role.name.as_str())
+            || DELEGATION_BINDINGS.contains(&role.name.as_str()))
         && matches!(found.subjects.as_deref(), Some([one]) if controller_subject(one))
 }
 
@@ -112,7 +117,7 @@ mod tests {
     fn what_enable_makes_is_ours_and_nothing_else_is() {
         let parsed = |value: Value| serde_json::from_value::<ClusterRoleBinding>(value).unwrap();
         let roles = crate::installation::of_kind("ClusterRole");
-        for role in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS) {
+        for role in CLUSTER_BINDINGS.into_iter().chain(FEDERATION_BINDINGS).chain(DELEGATION_BINDINGS) {
             assert!(says_the_same(&parsed(cluster_binding(role))));
             assert!(roles.iter().any(|r| r["metadata"]["name"] == role), "{role}");
         }

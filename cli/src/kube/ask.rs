@@ -103,7 +103,7 @@ pub(crate) fn name_like(base: &str, suffix: &str) -> String {
 }
 
 /// A number that differs each time. Names need to be different, not secret.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());

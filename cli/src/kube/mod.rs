@@ -6,6 +6,7 @@ mod ask;
 mod asked;
 mod client;
 mod decide;
+pub(crate) mod delegations;
 mod exec;
 mod list;
 mod proxy;

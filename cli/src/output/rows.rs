@@ -3,12 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use oz_shared::Request as _;
-use oz_shared::grant::GrantSpec;
+use oz_shared::delegation::DelegationPhase;
+use oz_shared::grant::{GrantSpec, NO_SET_END};
 use oz_shared::namespace_class::Prefix;
 use oz_shared::request::{Decision, Verdict};
 use oz_shared::template::{AccessTemplateSpec, ReasonPolicy, WorkloadRef};
 use oz_shared::{
-    AccessRequest, AccessTemplate, Federation, Grant, NamespaceClass, NamespaceRequest, Phase, conditions,
+    AccessRequest, AccessTemplate, Delegation, Federation, Grant, NamespaceClass, NamespaceRequest, Phase,
+    conditions,
 };
 
 use crate::duration::human;
@@ -93,6 +95,9 @@ fn workload(workload: &WorkloadRef) -> String {
 /// What a grant lends: the kind, and of namespaces the names.
 fn lent(grant: &Grant) -> String {
     let spec = &grant.spec;
+    if spec.delegated.is_some() {
+        return "delegation".to_owned();
+    }
     let Some(terms) = &spec.namespaces else {
         return match (&spec.copy, &spec.debug, &spec.role) {
             (Some(_), ..) => "shell",
@@ -108,6 +113,9 @@ fn lent(grant: &Grant) -> String {
 
 /// Of what it is.
 fn held(grant: &GrantSpec) -> String {
+    if let Some(delegated) = &grant.delegated {
+        return delegated.origin.clone();
+    }
     match (&grant.copy, &grant.role, &grant.namespaces) {
         (Some(copy), ..) => workload(&copy.shell.workload),
         (_, Some(everywhere), Some(namespaces)) => {
@@ -220,6 +228,66 @@ impl Listed for Federation {
     }
 }
 
+impl Listed for Delegation {
+    fn headers(wide: bool) -> Vec<&'static str> {
+        let mut headers =
+            vec!["NAME", "FROM", "TO", "REQUESTER", "PHASE", "ITERATION", "NEXT", "AGE", "REASON"];
+        if wide {
+            headers.extend(["SCOPE", "BINDINGS", "GRANT"]);
+        }
+        headers
+    }
+
+    fn cells(&self, wide: bool, now: Timestamp) -> Vec<String> {
+        let status = self.status.clone().unwrap_or_default();
+        let mut cells = vec![
+            self.name_any(),
+            self.origin_words(),
+            self.destination_words().join(","),
+            self.spec.requester.username.clone(),
+            self.phase().as_str().to_owned(),
+            format!("{}/{}", status.iteration, self.spec.repeat),
+            turns(self, now),
+            age(self.metadata.creation_timestamp.as_ref().map(|t| t.0), now),
+            self.spec.reason.clone(),
+        ];
+        if wide {
+            cells.extend([
+                format!("{:?}", self.spec.scope),
+                status.bindings.len().to_string(),
+                status.grant.map(|g| g.name).unwrap_or_default(),
+            ]);
+        }
+        cells
+    }
+}
+
+/// When a delegation begins or ends next, as far as times say so.
+fn turns(delegation: &Delegation, now: Timestamp) -> String {
+    let Some(status) = &delegation.status else { return "-".to_owned() };
+    let (triggers, armed) = match delegation.phase() {
+        DelegationPhase::Waiting => (&delegation.spec.triggers, &status.triggers),
+        DelegationPhase::Active => (&delegation.spec.deletion_triggers, &status.deletion_triggers),
+        _ => {
+            let ended = status.ended_at.as_ref().map(|t| human(now.duration_since(t.0)));
+            return ended.map_or_else(|| "ended".to_owned(), |since| format!("{since} ago"));
+        }
+    };
+    let times: Option<Vec<Timestamp>> = triggers
+        .iter()
+        .zip(armed)
+        .filter(|(trigger, _)| trigger.event.is_none())
+        .map(|(_, armed)| armed.at.as_ref().map(|at| at.0))
+        .collect();
+    match times.map(|times| times.into_iter().max()) {
+        None => "never".to_owned(),
+        Some(Some(at)) if at > now => format!("in {}", human(at.duration_since(now))),
+        Some(_) if triggers.iter().any(|t| t.event.is_some()) => "on cue".to_owned(),
+        Some(Some(_)) => "now".to_owned(),
+        Some(None) => "-".to_owned(),
+    }
+}
+
 impl Listed for NamespaceClass {
     fn headers(wide: bool) -> Vec<&'static str> {
         let mut headers = vec!["NAME", "NAMES", "ROLE", "DEFAULT", "MAX", "APPROVALS", "REASON"];
@@ -292,7 +360,10 @@ impl Listed for Grant {
                 .map_or_else(|_| spec.request.name.clone(), |k: Kind| k.target(&spec.request.name)),
             spec.terms.template.name.clone(),
             lent(self),
-            format!("in {}", human(self.deadline().duration_since(now))),
+            match self.deadline() {
+                end if end == NO_SET_END => "on cue".to_owned(),
+                end => format!("in {}", human(end.duration_since(now))),
+            },
             conditions::get(conditions, conditions::READY).map(|c| c.status.clone()).unwrap_or_default(),
             spec.reason.clone(),
         ];

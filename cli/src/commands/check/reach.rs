@@ -72,6 +72,14 @@ pub(super) async fn namespaces(cluster: &Cluster) -> (Vec<String>, Vec<Check>) {
         );
         checks.push(Check::new("namespaces", Outcome::Ok, detail));
     }
+    let delegates: Vec<&str> = enabled.iter().filter(|e| e.delegates).map(|e| e.namespace.as_str()).collect();
+    if !delegates.is_empty() {
+        let detail = format!(
+            "what people could hand on themselves may be delegated in {}: the end depends on the controller",
+            delegates.join(", ")
+        );
+        checks.push(Check::new("namespaces", Outcome::Ok, detail));
+    }
     (whole, checks)
 }
 

@@ -4,21 +4,25 @@ use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::ResourceExt as _;
-use oz_shared::names::{FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
-use oz_shared::{Federation, Grant, NamespaceRequest};
+use kube::api::ListParams;
+use oz_shared::delegation::Scope;
+use oz_shared::names::{DELEGATIONS_CEILING_ROLE, FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
+use oz_shared::{Delegation, Federation, Grant, NamespaceRequest};
 use tokio::time::Instant;
 
 use super::Args;
 use crate::app::App;
 use crate::error::Error;
 use crate::exit;
-use crate::installation::{self, CLUSTER_BINDINGS, FEDERATION_BINDINGS};
+use crate::installation::{self, CLUSTER_BINDINGS, DELEGATION_BINDINGS, FEDERATION_BINDINGS};
 use crate::kube::{Cluster, Fault};
 use crate::output::clean;
 use crate::target::Kind;
 
 /// How long namespaces may take to be deleted with all that is in them.
 const ENDS: Duration = Duration::from_secs(180);
+/// Between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Are both bindings there?
 pub(super) async fn made(cluster: &Cluster) -> Result<bool, Fault> {
@@ -135,6 +139,61 @@ pub(super) async fn disable_federations(args: &Args, app: &App, cluster: &Cluste
     unbind(cluster, ours).await?;
     app.printer
         .say("Oz may no longer let partners' clusters in. Classes and the record of federations stay.");
+    Ok(())
+}
+
+/// `oz enable --delegations`: may rights be delegated in the whole cluster?
+pub(super) async fn enable_delegations(app: &App, cluster: &Cluster) -> Result<(), Error> {
+    let roles = super::roles(cluster, &DELEGATION_BINDINGS).await?;
+    app.printer.say(match bind(cluster, DELEGATION_BINDINGS).await? {
+        false => "Oz may delegate in the whole cluster already.",
+        true => "Oz may now delegate in the whole cluster.",
+    });
+    if !roles.is_empty() {
+        let bindable = installation::bindable(cluster, DELEGATIONS_CEILING_ROLE).await?;
+        let what = match bindable.is_empty() {
+            true => "nothing yet".to_owned(),
+            false => format!("ClusterRole {}", bindable.join(", ")),
+        };
+        app.printer.say(&format!("There it may bind {what}."));
+        app.printer.say(
+            "  others: a ClusterRole with the label ozaccess.io/ceiling-delegations=true and the verbs bind and delegate-everywhere on them",
+        );
+    }
+    app.printer.say("Delegations are written in namespaces: oz enable NAMESPACE --delegations");
+    Ok(())
+}
+
+pub(super) async fn disable_delegations(app: &App, cluster: &Cluster) -> Result<(), Error> {
+    let ours = ours(cluster, DELEGATION_BINDINGS).await?;
+    if ours.is_empty() {
+        app.printer.say("Oz delegates nothing in the whole cluster anyway.");
+        return Ok(());
+    }
+    // Without these rights the controller can no longer take back what it bound: that comes first.
+    let wide = |delegation: &Delegation| delegation.spec.scope == Scope::Cluster;
+    let why = "nothing is delegated in the whole cluster any more";
+    let failed = installation::end_delegations(cluster, None, wide, why).await?;
+    if let Some((delegation, fault)) = failed.into_iter().next() {
+        let message = format!("{} was not released: {}", delegation.name_any(), Error::from(fault).message);
+        return Err(Error::new(exit::NOT_READY, message));
+    }
+    let api = cluster.delegations(None);
+    let deadline = Instant::now() + ENDS;
+    loop {
+        let all = cluster.call("list delegations", api.list(&ListParams::default())).await?;
+        let left: Vec<_> = all.items.iter().filter(|d| wide(d) && !d.phase().is_final()).collect();
+        let Some(first) = left.first() else { break };
+        if Instant::now() > deadline {
+            let message = format!("{} has not ended: Oz keeps the right to take it back", first.name_any());
+            return Err(
+                Error::new(exit::NOT_READY, message).hint("oz check shows whether the controller runs")
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    unbind(cluster, ours).await?;
+    app.printer.say("Oz may no longer delegate in the whole cluster. The record of delegations stays.");
     Ok(())
 }
 

@@ -37,6 +37,9 @@ pub(super) async fn run(args: Args, app: &App) -> Result<u8, Error> {
         Kind::Access => export::<AccessRequest>(args, app, &cluster).await,
         Kind::Namespaces => export::<NamespaceRequest>(args, app, &cluster).await,
         Kind::Federation => export::<Federation>(args, app, &cluster).await,
+        Kind::Delegation => Err(Error::usage(
+            "a delegation has no credential of its own: whom it lends to holds it by his own name",
+        )),
     }
 }
 

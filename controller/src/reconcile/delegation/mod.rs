@@ -45,7 +45,7 @@ pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>
             return Ok(Action::await_change());
         };
         for _ in 0..STEPS {
-            // What begins, begins by the API server's clock; what is lent ends as soon as any clock says so.
+            // What is lent ends by whichever clock is ahead.
             let now = match present.phase() {
                 DelegationPhase::Active => context.clock.latest(),
                 _ => context.clock.now(),
