@@ -134,6 +134,7 @@ async fn ask_for_a_federation() {
     .await;
     let released = json!({"released": true, "releasedBy": world.user("asks").username});
     t.case("released at creation", CREATE, "asks", by("asks", released)).await;
+    t.case("rotated at creation", CREATE, "asks", by("asks", json!({"rotations": 1}))).await;
     for (what, metadata) in [
         ("owner", json!({"ownerReferences": dangling_owner()})),
         ("finalizer", json!({"finalizers": ["a.b/c"]})),
@@ -214,6 +215,7 @@ async fn decide_on_a_federation() {
     t.case("the account anew, by who asked", Allowed, "asks", merge(json!({"rotations": 1}))).await;
     t.case("the account anew, by who may revoke", Allowed, "decides", merge(json!({"rotations": 2}))).await;
     t.case("fewer times", Crd, "asks", merge(json!({"rotations": 1}))).await;
+    t.case("many times at once", Crd, "asks", merge(json!({"rotations": 13}))).await;
     t.case("fewer times, by masters", Crd, "root", merge(json!({"rotations": 0}))).await;
 
     let release = |who: &str| merge(json!({"released": true, "releasedBy": world.user(who).username}));
@@ -299,6 +301,7 @@ async fn a_partner_asks_for_namespaces() {
 #[tokio::test]
 async fn a_partner_mints_its_own_next_token() {
     let mut world = World::new("fedmint", Cast::Certificates).await;
+    let admin = world.who("admin").clone();
     let mut t = Table::new("a partner mints", &world);
     let names = [
         session_name('f', 400_000),
@@ -330,19 +333,33 @@ async fn a_partner_mints_its_own_next_token() {
             "subresource": "token", "name": name});
         support::rights::until(world.who("admin"), world.user(who), token, true).await.unwrap();
     }
+    // Who acts as it by a right to impersonate its name, as everybody with `edit` everywhere has.
+    let acts = User { uid: String::new(), ..world.user("partner").clone() };
+    let anew = User { uid: "00000000-0000-0000-0000-000000000001".to_owned(), ..acts.clone() };
+    let [acts, anew] = [acts, anew].map(|user| admin.impersonate(user).unwrap());
+    world.meet("acts", acts);
+    world.meet("anew", anew);
     let mut t = Table::new("a partner mints", &world);
     let of =
         |name: &str, seconds: i64| Call::post(mint(name), json!({"spec": {"expirationSeconds": seconds}}));
-    t.case("its own next token", Allowed, "partner", of(own_name, 3600)).await;
-    t.case("for days", Allowed, "partner", of(own_name, 390_000)).await;
-    t.case("past its end", SESSIONS, "partner", of(own_name, 400_100)).await;
+    let itself = |who: &str, name: &str, seconds: i64| {
+        let order = json!({"metadata": {"uid": world.user(who).uid}, "spec": {"expirationSeconds": seconds}});
+        Call::post(mint(name), order)
+    };
+    t.case("its own next token", Allowed, "partner", itself("partner", own_name, 3600)).await;
+    t.case("for days", Allowed, "partner", itself("partner", own_name, 390_000)).await;
+    t.case("past its end", SESSIONS, "partner", itself("partner", own_name, 400_100)).await;
+    t.case("who acts as it", SESSIONS, "acts", of(own_name, 600)).await;
+    t.case("... and names its uid", SESSIONS, "acts", itself("partner", own_name, 600)).await;
+    t.case("another account of its name", SESSIONS, "anew", of(own_name, 600)).await;
+    t.case("... that names the present one's uid", SESSIONS, "anew", itself("partner", own_name, 600)).await;
     t.case("for another server", SESSIONS, "partner", {
         Call::post(mint(own_name), json!({"spec": {"expirationSeconds": 600, "audiences": ["vault"]}}))
     })
     .await;
     t.case("another partner's", Rbac, "partner", of(other, 600)).await;
-    t.case("shortly before its end", Allowed, "late", of(ending, 600)).await;
-    t.case("... for longer", SESSIONS, "late", of(ending, 601)).await;
+    t.case("shortly before its end", Allowed, "late", itself("late", ending, 600)).await;
+    t.case("... for longer", SESSIONS, "late", itself("late", ending, 601)).await;
     t.case("a plain session its own", SESSIONS, "plain", of(plain, 600)).await;
     t.case("the holder, as ever", Allowed, "alice", of(own_name, 600)).await;
     t.finish();

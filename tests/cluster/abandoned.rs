@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use kube::CustomResourceExt as _;
 use oz_shared::Request as _;
 use oz_shared::names::GRANT_LABEL;
-use oz_shared::{AccessRequest, custom_resource_definitions};
+use oz_shared::{AccessRequest, NamespaceRequest, custom_resource_definitions};
 use serde_json::json;
 use support::{Call, Lab, eventually};
 
@@ -57,12 +58,13 @@ async fn access_ends_without_a_controller_and_without_its_kinds() {
         world.pod("web-0", "web").await;
         let controllers = Controllers::of(&world.lab).await.unwrap();
         dead_for_good(world, &controllers).await;
+        let put_back = kind_put_back_beside_it(world, &controllers).await;
         let lent = kinds_deleted_beside_it(world, &controllers).await;
         install(&world.lab).await.unwrap();
         stop(&world.admin).await.unwrap();
         world.template("web", json!({})).await;
         kinds_deleted(world, &controllers).await;
-        for namespace in [lent.as_str(), "kept-beside-none"] {
+        for namespace in [put_back.as_str(), lent.as_str(), "kept-beside-none"] {
             let there = world.look(&format!("/api/v1/namespaces/{namespace}/configmaps/own")).await;
             assert!(there.is_ok(), "{namespace}: {there:?}");
         }
@@ -132,10 +134,34 @@ async fn last_token(world: &World, session: &Session) -> Session {
     Session { account: session.account.clone(), identity, pod: session.pod.clone() }
 }
 
+/// The kind of requests goes while a controller runs, and somebody puts it back: the requests that were are no more, which
+/// nobody meant to end, and what is kept in their namespaces stays.
+async fn kind_put_back_beside_it(world: &World, controllers: &Controllers) -> String {
+    let controller = controllers.start();
+    let spaces = Spaces::new(world, json!({})).await;
+    let name = spaces.name("put-back");
+    let owner = kept_in(&spaces, "put-back", &name).await;
+    delete_definition(world, NamespaceRequest::crd_name()).await;
+    install(&world.lab).await.unwrap();
+    stop(&world.admin).await.unwrap();
+    until_reads(&owner, &name, "configmaps", &[401, 403]).await;
+    eventually("its grant is gone", LIMIT, || async {
+        let grants = world.look("/apis/ozaccess.io/v1alpha1/grants").await?;
+        let mut all = grants["items"].as_array().into_iter().flatten();
+        if all.all(|g| g["spec"]["request"]["name"] != "put-back") { Ok(()) } else { Err(grants.to_string()) }
+    })
+    .await
+    .unwrap();
+    let there = spaces.namespace(&name).await.unwrap();
+    assert_eq!(there["metadata"]["deletionTimestamp"], serde_json::Value::Null);
+    controller.kill();
+    name
+}
+
 /// The definitions go while a controller runs: it takes back what it lent, but for the namespaces and what is in them.
 async fn kinds_deleted_beside_it(world: &World, controllers: &Controllers) -> String {
     let controller = controllers.start();
-    let spaces = Spaces::new(world, json!({})).await;
+    let spaces = Spaces::again(world).await;
     let name = spaces.name("kept");
     let owner = kept_in(&spaces, "beside", &name).await;
     delete_definitions(world).await;
@@ -158,11 +184,14 @@ async fn kept_in(spaces: &Spaces<'_>, request: &str, name: &str) -> support::Ide
 
 async fn delete_definitions(world: &World) {
     for definition in custom_resource_definitions() {
-        let name = definition.metadata.name.unwrap();
-        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-        world.must(&world.admin, Call::delete(&path)).await;
-        world.until_gone(&path).await;
+        delete_definition(world, &definition.metadata.name.unwrap()).await;
     }
+}
+
+async fn delete_definition(world: &World, name: &str) {
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+    world.must(&world.admin, Call::delete(&path)).await;
+    world.until_gone(&path).await;
 }
 
 /// The definitions go while no controller runs: the garbage collector ends all that was lent.
