@@ -50,7 +50,7 @@ async fn minting(cast: Cast) {
     for name in [&s1, &old, &soon, &far, &fed] {
         lend(&mut t, &world, name, "alice").await;
     }
-    let odd = session_name('p', 0).split("-x").next().unwrap().to_owned();
+    let odd = session_name('p', 0).rsplit_once("-x").unwrap().0.to_owned();
     t.case(
         "an account of odd name",
         Allowed,

@@ -33,14 +33,24 @@ async fn the_examples_are_taken() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         for document in serde_yaml::Deserializer::from_str(&text) {
-            let object = Value::deserialize(document).unwrap();
+            let mut object = Value::deserialize(document).unwrap();
             let kind = object["kind"].as_str().unwrap().to_owned();
             let path = match kind.as_str() {
                 "AccessTemplate" => world.templates(),
                 "NamespaceClass" => crate::world::CLASSES.to_owned(),
                 "ClusterRole" => "/apis/rbac.authorization.k8s.io/v1/clusterroles".to_owned(),
+                "Role" => world.ns.rbac("roles"),
+                "Delegation" => {
+                    let who = world.user("admin");
+                    object["spec"]["requester"] =
+                        json!({"username": who.username, "uid": who.uid, "groups": who.groups});
+                    world.ns.oz("delegations")
+                }
                 other => panic!("{}: where does a {other} belong?", path.display()),
             };
+            if matches!(kind.as_str(), "Role" | "Delegation") {
+                object["metadata"]["namespace"] = json!(world.ns.name);
+            }
             let made = world.must("admin", Call::post(path, object).dry()).await;
             match kind.as_str() {
                 "AccessTemplate" => kinds.extend(made["spec"].as_object().unwrap().keys().cloned()),
@@ -48,7 +58,7 @@ async fn the_examples_are_taken() {
             }
         }
     }
-    let all = ["exec", "shell", "debug", "role", "NamespaceClass", "ClusterRole"];
+    let all = ["exec", "shell", "debug", "role", "NamespaceClass", "ClusterRole", "Delegation"];
     assert!(all.iter().all(|kind| kinds.iter().any(|k| k == kind)), "{kinds:?}");
     world.end().await;
 }

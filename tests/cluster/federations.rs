@@ -1,7 +1,7 @@
 //! Partners' clusters: what they get, that they renew it themselves and get more by themselves, and that it ends as a whole.
 
-use oz_shared::{NamespaceRequest, Request as _};
 use oz_shared::request::Verdict;
+use oz_shared::{NamespaceRequest, Request as _};
 use serde_json::json;
 use support::{Call, Identity, RUN_LABEL, User, eventually, run};
 
