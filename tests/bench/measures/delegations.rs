@@ -240,7 +240,7 @@ fn delegation(world: &World, name: &str, more: Value) -> Result<Delegation> {
     let whole = json!({
         "origin": {"kind": "ServiceAccount", "name": ORIGIN},
         "destinations": [{"kind": "User", "name": "carol"}],
-        "triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}], "historyTtl": "1s",
+        "triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}], "historyTtl": "1h",
         "requester": {"username": who.username, "uid": who.uid, "groups": who.groups},
     });
     let spec: DelegationSpec = serde_json::from_value(with(whole, &more))?;
