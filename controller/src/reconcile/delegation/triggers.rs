@@ -87,7 +87,9 @@ pub(super) fn current(
                 status.met = status.count >= event.count;
                 status.at = status.met.then(|| Time(whole_second(now)));
             }
-            (Some(_), _) => {}
+            // Nothing has come about up to that version.
+            (Some(_), Some(tally)) => status.version.clone_from(&tally.version),
+            (Some(_), None) => {}
         }
         status
     })
