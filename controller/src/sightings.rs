@@ -146,6 +146,18 @@ impl Counted {
         counts
     }
 
+    /// It is on record so, by this process or by another.
+    fn is_recorded(&mut self, on_record: Self) {
+        if self.recorded.0 == on_record.recorded.0 {
+            return;
+        }
+        let (count, version) = (on_record.tally.count, on_record.tally.version);
+        if self.tally.count == count && is_newer(&version, &self.tally.version) {
+            self.tally.version = version;
+        }
+        self.recorded = on_record.recorded;
+    }
+
     /// These objects are there, and how they came about was not told; does any count?
     fn found(&mut self, objects: &[ObjectMeta], version: &str, now: Timestamp) -> bool {
         let since = self.tally.counted_at;
@@ -295,9 +307,7 @@ impl Sightings {
             let mut back = None;
             for (slot, count) in counts {
                 if let Some(known) = interest.counts.get_mut(&slot) {
-                    if known.recorded.0 != count.recorded.0 {
-                        known.recorded = count.recorded;
-                    }
+                    known.is_recorded(count);
                     continue;
                 }
                 // What the watch has told already, it must tell again: the others know how far they have counted.
@@ -551,7 +561,7 @@ fn created(object: &ObjectMeta) -> Option<Timestamp> {
 }
 
 /// Is a version later than another? Kubernetes' are numbers that grow; of any that are not, each other one is.
-fn is_newer(version: &str, than: &str) -> bool {
+pub(crate) fn is_newer(version: &str, than: &str) -> bool {
     match (version.parse::<u128>(), than.parse::<u128>()) {
         (Ok(version), Ok(than)) => version > than,
         _ => version != than,
@@ -620,6 +630,21 @@ mod tests {
         for on in [EventKind::Updated, EventKind::Deleted] {
             assert!(!counted(on, 10, 100).found(&there, "200", at(160)));
         }
+    }
+
+    #[test]
+    fn what_is_on_record_is_not_taken_back_by_what_was_counted_before() {
+        let mut known = counted(EventKind::Deleted, 10, 100);
+        known.is_recorded(counted(EventKind::Deleted, 50, 100));
+        assert_eq!((known.tally.version.as_str(), known.recorded.0.as_str()), ("50", "50"));
+        known.is_recorded(counted(EventKind::Deleted, 40, 100));
+        assert_eq!((known.tally.version.as_str(), known.recorded.0.as_str()), ("50", "40"));
+        // Another replica has counted more: this one will, too.
+        let mut ahead = counted(EventKind::Deleted, 60, 100);
+        ahead.tally.count = 1;
+        known.is_recorded(ahead);
+        assert_eq!((known.tally.version.as_str(), known.tally.count), ("50", 0));
+        assert!(known.saw(EventKind::Deleted, &pod("web-0", 60, 50), at(170)));
     }
 
     #[test]

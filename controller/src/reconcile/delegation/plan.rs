@@ -367,10 +367,12 @@ impl Step<'_> {
                 !held.is_harmless() && (!is_wanted || held.terminating || held.owner.as_ref() != Some(&owner))
             })
             .collect();
-        let stands_as = |wanted: &Child| ground.held.iter().any(|held| is_as(held, wanted, &owner));
-        let (lent, missing): (Vec<_>, Vec<_>) = sources.iter().zip(wanted).partition(|(_, w)| stands_as(w));
-        let missing: Vec<Child> = missing.into_iter().map(|(_, child)| child).collect();
-        let lent: Vec<&Source> = lent.into_iter().map(|(source, _)| source).collect();
+        // What is held may be for other subjects yet.
+        let is_held = |wanted: &Child| ground.held.iter().any(|held| held.found().is(wanted));
+        let lent = sources.iter().zip(&wanted).filter(|(_, wanted)| is_held(wanted));
+        let lent: Vec<&Source> = lent.map(|(source, _)| source).collect();
+        let missing: Vec<Child> =
+            wanted.into_iter().filter(|w| !ground.held.iter().any(|held| is_as(held, w, &owner))).collect();
         if !revoke.is_empty() {
             return Plan { revoke, again: true, ..Plan::default() };
         }

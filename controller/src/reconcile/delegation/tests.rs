@@ -428,6 +428,11 @@ fn what_stands_is_on_record_while_the_rest_cannot_be_made() {
     world.bindings.retain(|b| b.role.name == "view");
     let next = world.plan();
     assert_eq!((next.make.len(), next.status.unwrap().bindings.len()), (1, 1));
+    // What is to be bound to others is held until it is.
+    world.settle();
+    world.subjects.push(user("eve"));
+    let next = world.plan();
+    assert_eq!((next.make.len(), next.status), (2, None));
 }
 
 #[test]
@@ -499,6 +504,11 @@ fn how_far_was_counted_is_on_record_before_anything_counts() {
         let status = plan(&world.delegation, &seen, world.now).status.unwrap();
         let trigger = if lent { &status.deletion_triggers[0] } else { &status.triggers[0] };
         assert_eq!((trigger.version.as_str(), trigger.count, trigger.met), ("77", 0, false));
+        world.delegation.status = Some(status);
+        let mut seen = world.seen();
+        seen.tallies[0].as_mut().unwrap().version = "60".to_owned();
+        seen.tallies[0].as_mut().unwrap().count = 0;
+        assert_eq!(plan(&world.delegation, &seen, world.now).status, None, "an older one is not put back");
     }
 }
 
