@@ -214,32 +214,43 @@ struct Inner {
     feeds: Mutex<HashMap<Place, Feed>>,
     opened: AtomicU64,
     look: Box<dyn Fn(ObjectRef<Delegation>) + Send + Sync>,
-    /// When those were looked at last that were of late, or will be next.
-    paced: Mutex<HashMap<ObjectRef<Delegation>, Instant>>,
+    paced: Mutex<Paced>,
 }
 
 impl Inner {
     /// Has a delegation looked at, now or, where it was just now, in a moment.
     fn look_in_time(self: &Arc<Self>, delegation: &ObjectRef<Delegation>) {
         let now = Instant::now();
-        let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
-        paced.retain(|_, at| now < *at + LOOKS);
-        match paced.get_mut(delegation) {
-            None => {
-                paced.insert(delegation.clone(), now);
-                (self.look)(delegation.clone());
-            }
-            // It will be, after this.
-            Some(at) if now < *at => {}
+        let next = self.paced.lock().unwrap_or_else(PoisonError::into_inner).next(delegation, now);
+        match next {
+            None => {}
+            Some(at) if at <= now => (self.look)(delegation.clone()),
             Some(at) => {
-                *at += LOOKS;
-                let (inner, delegation, at) = (self.clone(), delegation.clone(), *at);
+                let (inner, delegation) = (self.clone(), delegation.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep_until(at.into()).await;
                     (inner.look)(delegation);
                 });
             }
         }
+    }
+}
+
+/// When those delegations were looked at last that were of late, or will be next.
+#[derive(Debug, Default)]
+struct Paced(HashMap<ObjectRef<Delegation>, Instant>);
+
+impl Paced {
+    /// When it is to be looked at for what happens now; none: it will be anyway, after this.
+    fn next(&mut self, delegation: &ObjectRef<Delegation>, now: Instant) -> Option<Instant> {
+        self.0.retain(|_, at| now < *at + LOOKS);
+        let at = match self.0.get(delegation) {
+            None => now,
+            Some(at) if now < *at => return None,
+            Some(at) => *at + LOOKS,
+        };
+        self.0.insert(delegation.clone(), at);
+        Some(at)
     }
 }
 
@@ -671,6 +682,19 @@ mod tests {
         assert_eq!(a.watched(), b.watched());
         let bindings = Place { kind: Watched::RoleBinding, namespace: "a".to_owned() };
         assert_eq!(bindings.watched(), bindings);
+    }
+
+    #[test]
+    fn what_changes_all_the_time_is_looked_at_now_and_then_and_after_the_last_change() {
+        let (mut paced, start) = (Paced::default(), Instant::now());
+        let [one, other] = ["one", "other"].map(|name| ObjectRef::new(name).within("shop"));
+        let mut next = |of, after| paced.next(of, start + after).map(|at| at - start);
+        assert_eq!(next(&one, Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(next(&one, LOOKS / 5), Some(LOOKS));
+        assert_eq!(next(&one, LOOKS / 2), None, "it will be");
+        assert_eq!(next(&other, LOOKS / 2), Some(LOOKS / 2));
+        assert_eq!(next(&one, LOOKS), Some(LOOKS * 2), "that look may have been made already");
+        assert_eq!(next(&one, LOOKS * 4), Some(LOOKS * 4));
     }
 
     #[test]
