@@ -4,12 +4,14 @@
 //! Events are counted from a version of the cluster that is in the delegation's status: a watch that begins there tells of
 //! all that has happened since, so that neither a restart nor a second look counts anything twice. Where the API server
 //! remembers no longer what has happened since, as it does for minutes, objects that are younger than the last count still
-//! count as added; what was updated and deleted meanwhile is not to be known.
+//! count as added, and what is to be gone by name, for something to end, counts as deleted if it is not there. What else was
+//! updated and deleted meanwhile is not to be known. So that this is seldom, how far was counted is put on record also where
+//! nothing has come about.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -21,6 +23,7 @@ use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt as _};
 use oz_shared::Delegation;
 use oz_shared::delegation::{EventKind, EventTrigger, ObservedKind};
+use oz_shared::names::GRANT_LABEL;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
@@ -32,6 +35,11 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 const PAGE: u32 = 500;
 /// What the API server calls a version that it remembers no longer.
 const EXPIRED: u16 = 410;
+/// How old the version on record may be: less than the API server remembers, and seldom enough to be no load.
+const RECORDED: Duration = Duration::from_secs(100);
+/// The least time between two looks at a delegation for changes in what it rests on: what changes all the time is looked at
+/// so often.
+const LOOKS: Duration = Duration::from_millis(250);
 
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +88,14 @@ impl Place {
         Self { kind: Watched::Observed(kind), namespace: namespace.to_owned() }
     }
 
+    /// What is watched to see changes here. Of accounts all are: destinations may be in any number of namespaces.
+    fn watched(&self) -> Self {
+        match self.kind {
+            Watched::Observed(ObservedKind::ServiceAccount) => Self { namespace: String::new(), ..*self },
+            _ => self.clone(),
+        }
+    }
+
     fn api(&self, client: &Client) -> Api<DynamicObject> {
         let resource = self.kind.resource();
         if self.namespace.is_empty() {
@@ -113,6 +129,8 @@ pub(crate) struct Counted {
     pub(crate) trigger: EventTrigger,
     /// What is on record.
     pub(crate) tally: Tally,
+    /// Which version is on record, and since when it was.
+    pub(crate) recorded: (String, Instant),
 }
 
 impl Counted {
@@ -128,19 +146,39 @@ impl Counted {
         counts
     }
 
+    /// It is on record so, by this process or by another.
+    fn is_recorded(&mut self, on_record: Self) {
+        if self.recorded.0 == on_record.recorded.0 {
+            return;
+        }
+        let (count, version) = (on_record.tally.count, on_record.tally.version);
+        if self.tally.count == count && is_newer(&version, &self.tally.version) {
+            self.tally.version = version;
+        }
+        self.recorded = on_record.recorded;
+    }
+
     /// These objects are there, and how they came about was not told; does any count?
     fn found(&mut self, objects: &[ObjectMeta], version: &str, now: Timestamp) -> bool {
-        if self.trigger.on != EventKind::Added {
-            return false;
-        }
         let since = self.tally.counted_at;
         let is_new = |o: &&ObjectMeta| created(o).is_some_and(|at| at > since) && is_of(&self.trigger, o);
-        let new = i32::try_from(objects.iter().filter(is_new).count()).unwrap_or(i32::MAX);
+        let new = match self.trigger.on {
+            EventKind::Added => i32::try_from(objects.iter().filter(is_new).count()).unwrap_or(i32::MAX),
+            EventKind::Deleted => i32::from(self.is_gone(objects)),
+            EventKind::Updated => 0,
+        };
         if new > 0 {
             let count = self.tally.count.saturating_add(new);
             self.tally = Tally { count, version: version.to_owned(), counted_at: now };
         }
         new > 0
+    }
+
+    /// Is the one object that it is about not there? Once, and only of what ends something: nothing begins by what nobody saw.
+    fn is_gone(&self, objects: &[ObjectMeta]) -> bool {
+        let (_, ends) = self.arming;
+        let is_one = self.trigger.selector.is_none() && !self.trigger.name.contains('*');
+        ends && is_one && self.tally.count == 0 && !objects.iter().any(|o| is_of(&self.trigger, o))
     }
 }
 
@@ -148,8 +186,8 @@ impl Counted {
 #[derive(Debug)]
 struct Interest {
     delegation: ObjectRef<Delegation>,
-    /// Is every change to be told?
-    looks: bool,
+    /// In which namespaces each change is to be told; of what has none, in that of no name.
+    looks: HashSet<String>,
     counts: BTreeMap<usize, Counted>,
 }
 
@@ -159,8 +197,8 @@ struct Feed {
     interests: HashMap<String, Interest>,
     /// Up to which version everything was told.
     position: String,
-    /// Why it tells of nothing at present.
-    fault: Option<String>,
+    /// Does it tell, and if not, why? None: it was just opened.
+    stands: Option<Result<(), String>>,
     /// Tells the watch from those that were here before it.
     opened: u64,
     _task: AbortOnDropHandle<()>,
@@ -176,6 +214,44 @@ struct Inner {
     feeds: Mutex<HashMap<Place, Feed>>,
     opened: AtomicU64,
     look: Box<dyn Fn(ObjectRef<Delegation>) + Send + Sync>,
+    paced: Mutex<Paced>,
+}
+
+impl Inner {
+    /// Has a delegation looked at, now or, where it was just now, in a moment.
+    fn look_in_time(self: &Arc<Self>, delegation: &ObjectRef<Delegation>) {
+        let now = Instant::now();
+        let next = self.paced.lock().unwrap_or_else(PoisonError::into_inner).next(delegation, now);
+        match next {
+            None => {}
+            Some(at) if at <= now => (self.look)(delegation.clone()),
+            Some(at) => {
+                let (inner, delegation) = (self.clone(), delegation.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep_until(at.into()).await;
+                    (inner.look)(delegation);
+                });
+            }
+        }
+    }
+}
+
+/// When those delegations were looked at last that were of late, or will be next.
+#[derive(Debug, Default)]
+struct Paced(HashMap<ObjectRef<Delegation>, Instant>);
+
+impl Paced {
+    /// When it is to be looked at for what happens now; none: it will be anyway, after this.
+    fn next(&mut self, delegation: &ObjectRef<Delegation>, now: Instant) -> Option<Instant> {
+        self.0.retain(|_, at| now < *at + LOOKS);
+        let at = match self.0.get(delegation) {
+            None => now,
+            Some(at) if now < *at => return None,
+            Some(at) => *at + LOOKS,
+        };
+        self.0.insert(delegation.clone(), at);
+        Some(at)
+    }
 }
 
 impl Sightings {
@@ -191,6 +267,7 @@ impl Sightings {
             feeds: Mutex::default(),
             opened: AtomicU64::default(),
             look: Box::new(look),
+            paced: Mutex::default(),
         }))
     }
 
@@ -208,10 +285,12 @@ impl Sightings {
         places: &HashSet<Place>,
         counted: Vec<Counted>,
     ) {
-        let mut wanted: HashMap<Place, BTreeMap<usize, Counted>> =
-            places.iter().map(|place| (place.clone(), BTreeMap::new())).collect();
+        let mut wanted: HashMap<Place, (HashSet<String>, BTreeMap<usize, Counted>)> = HashMap::new();
+        for place in places {
+            wanted.entry(place.watched()).or_default().0.insert(place.namespace.clone());
+        }
         for count in counted {
-            wanted.entry(count.place.clone()).or_default().insert(count.slot, count);
+            wanted.entry(count.place.clone()).or_default().1.insert(count.slot, count);
         }
         let mut feeds = self.feeds();
         feeds.retain(|place, feed| {
@@ -220,8 +299,7 @@ impl Sightings {
             }
             !feed.interests.is_empty()
         });
-        for (place, counts) in wanted {
-            let looks = places.contains(&place);
+        for (place, (looks, counts)) in wanted {
             let oldest = counts.values().map(|c| c.tally.version.clone()).reduce(older);
             let Some(feed) = feeds.get_mut(&place) else {
                 let interest = Interest { delegation: delegation.clone(), looks, counts };
@@ -232,14 +310,15 @@ impl Sightings {
             };
             let interest = feed.interests.entry(uid.to_owned()).or_insert_with(|| Interest {
                 delegation: delegation.clone(),
-                looks,
+                looks: HashSet::new(),
                 counts: BTreeMap::new(),
             });
             interest.looks = looks;
             interest.counts.retain(|slot, known| counts.get(slot).is_some_and(|c| c.arming == known.arming));
             let mut back = None;
             for (slot, count) in counts {
-                if interest.counts.contains_key(&slot) {
+                if let Some(known) = interest.counts.get_mut(&slot) {
+                    known.is_recorded(count);
                     continue;
                 }
                 // What the watch has told already, it must tell again: the others know how far they have counted.
@@ -283,16 +362,22 @@ impl Sightings {
         }
     }
 
-    /// What was counted for one of its triggers since it was wanted, with what was on record.
+    /// What was counted for one of its triggers since it was wanted, with what was on record. Where that is old, as of the
+    /// version up to which everything was told.
     pub(crate) fn tally(&self, place: &Place, uid: &str, slot: usize, arming: Arming) -> Option<Tally> {
         let feeds = self.feeds();
-        let counted = feeds.get(place)?.interests.get(uid)?.counts.get(&slot)?;
-        (counted.arming == arming).then(|| counted.tally.clone())
+        let feed = feeds.get(place)?;
+        let counted = feed.interests.get(uid)?.counts.get(&slot).filter(|c| c.arming == arming)?;
+        let mut tally = counted.tally.clone();
+        if counted.recorded.1.elapsed() >= RECORDED && is_newer(&feed.position, &tally.version) {
+            tally.version.clone_from(&feed.position);
+        }
+        Some(tally)
     }
 
-    /// Why a place is not watched, though it should be.
-    pub(crate) fn fault(&self, place: &Place) -> Option<String> {
-        self.feeds().get(place)?.fault.clone()
+    /// Is a place watched, and if not, why? None: its watch tells of nothing yet.
+    pub(crate) fn stands(&self, place: &Place) -> Option<Result<(), String>> {
+        self.feeds().get(place)?.stands.clone()
     }
 
     fn open(&self, place: &Place, interests: HashMap<String, Interest>, from: Option<String>) -> Feed {
@@ -304,7 +389,7 @@ impl Sightings {
         Feed {
             interests,
             position: from.unwrap_or_default(),
-            fault: None,
+            stands: None,
             opened,
             _task: AbortOnDropHandle::new(task),
         }
@@ -324,7 +409,7 @@ struct Watch {
 
 impl Watch {
     /// Works on the watch's own feed, if it is that still.
-    fn told<T>(&self, tell: impl FnOnce(&mut Feed, &Inner) -> T) -> Option<T> {
+    fn told<T>(&self, tell: impl FnOnce(&mut Feed, &Arc<Inner>) -> T) -> Option<T> {
         let mut feeds = self.sightings.feeds();
         let feed = feeds.get_mut(&self.place).filter(|feed| feed.opened == self.opened)?;
         Some(tell(feed, &self.sightings.0))
@@ -333,16 +418,22 @@ impl Watch {
     /// Notes what happened to an object.
     fn saw(&self, on: EventKind, object: &ObjectMeta) {
         let version = object.resource_version.clone().unwrap_or_default();
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        // What Oz itself has bound is never mirrored.
+        let is_ours = object.labels.as_ref().is_some_and(|labels| labels.contains_key(GRANT_LABEL));
+        let looks = !is_ours || matches!(self.place.kind, Watched::Observed(_));
         self.told(|feed, inner| {
             let now = inner.clock.now();
             feed.position.clone_from(&version);
             for interest in feed.interests.values_mut() {
-                let mut any = interest.looks;
+                let mut counts = false;
                 for counted in interest.counts.values_mut() {
-                    any |= counted.saw(on, object, now);
+                    counts |= counted.saw(on, object, now);
                 }
-                if any {
+                if counts {
                     (inner.look)(interest.delegation.clone());
+                } else if looks && interest.looks.contains(namespace) {
+                    inner.look_in_time(&interest.delegation);
                 }
             }
         });
@@ -354,7 +445,7 @@ impl Watch {
             let now = inner.clock.now();
             version.clone_into(&mut feed.position);
             for interest in feed.interests.values_mut() {
-                let mut any = interest.looks;
+                let mut any = !interest.looks.is_empty();
                 for counted in interest.counts.values_mut() {
                     any |= counted.found(objects, version, now);
                 }
@@ -373,8 +464,9 @@ impl Watch {
     /// Notes why it tells of nothing, or that it does. Whom it concerns is looked at.
     fn stands(&self, fault: Option<String>) {
         self.told(|feed, inner| {
-            if feed.fault != fault {
-                feed.fault = fault;
+            let stands = Some(fault.map_or(Ok(()), Err));
+            if feed.stands != stands {
+                feed.stands = stands;
                 feed.interests.values().for_each(|i| (inner.look)(i.delegation.clone()));
             }
         });
@@ -383,8 +475,8 @@ impl Watch {
     /// All that looks here is looked at.
     fn look_again(&self) {
         self.told(|feed, inner| {
-            let looking = feed.interests.values().filter(|i| i.looks);
-            looking.for_each(|i| (inner.look)(i.delegation.clone()));
+            let looking = feed.interests.values().filter(|i| !i.looks.is_empty());
+            looking.for_each(|i| inner.look_in_time(&i.delegation));
         });
     }
 }
@@ -480,7 +572,7 @@ fn created(object: &ObjectMeta) -> Option<Timestamp> {
 }
 
 /// Is a version later than another? Kubernetes' are numbers that grow; of any that are not, each other one is.
-fn is_newer(version: &str, than: &str) -> bool {
+pub(crate) fn is_newer(version: &str, than: &str) -> bool {
     match (version.parse::<u128>(), than.parse::<u128>()) {
         (Ok(version), Ok(than)) => version > than,
         _ => version != than,
@@ -520,7 +612,8 @@ mod tests {
             EventTrigger { on, kind: ObservedKind::Pod, name: "web-*".to_owned(), selector: None, count: 9 };
         let tally = Tally { count: 0, version: version.to_string(), counted_at: at(counted_at) };
         let place = Place::of(ObservedKind::Pod, "shop");
-        Counted { place, slot: 0, arming: (1, false), trigger, tally }
+        let recorded = (tally.version.clone(), Instant::now());
+        Counted { place, slot: 0, arming: (1, false), trigger, tally, recorded }
     }
 
     #[test]
@@ -548,6 +641,60 @@ mod tests {
         for on in [EventKind::Updated, EventKind::Deleted] {
             assert!(!counted(on, 10, 100).found(&there, "200", at(160)));
         }
+    }
+
+    #[test]
+    fn what_is_on_record_is_not_taken_back_by_what_was_counted_before() {
+        let mut known = counted(EventKind::Deleted, 10, 100);
+        known.is_recorded(counted(EventKind::Deleted, 50, 100));
+        assert_eq!((known.tally.version.as_str(), known.recorded.0.as_str()), ("50", "50"));
+        known.is_recorded(counted(EventKind::Deleted, 40, 100));
+        assert_eq!((known.tally.version.as_str(), known.recorded.0.as_str()), ("50", "40"));
+        // Another replica has counted more: this one will, too.
+        let mut ahead = counted(EventKind::Deleted, 60, 100);
+        ahead.tally.count = 1;
+        known.is_recorded(ahead);
+        assert_eq!((known.tally.version.as_str(), known.tally.count), ("50", 0));
+        assert!(known.saw(EventKind::Deleted, &pod("web-0", 60, 50), at(170)));
+    }
+
+    #[test]
+    fn what_must_be_gone_for_an_end_and_is_counts_once() {
+        let of = |name: &str, ends: bool| {
+            let mut counted = counted(EventKind::Deleted, 10, 100);
+            counted.trigger.name = name.to_owned();
+            counted.arming.1 = ends;
+            counted
+        };
+        let there = [pod("web-1", 5, 50)];
+        let mut gone = of("web-0", true);
+        assert!(gone.found(&there, "200", at(160)) && gone.tally.count == 1);
+        assert!(!gone.found(&there, "300", at(170)));
+        assert!(!of("web-1", true).found(&there, "200", at(160)), "it is there");
+        assert!(!of("db-*", true).found(&there, "200", at(160)), "nobody knows whether any was");
+        assert!(!of("web-0", false).found(&there, "200", at(160)), "it would begin something");
+    }
+
+    #[test]
+    fn accounts_are_watched_in_the_whole_cluster() {
+        let accounts = Watched::Observed(ObservedKind::ServiceAccount);
+        let [a, b] = ["a", "b"].map(|namespace| Place { kind: accounts, namespace: namespace.to_owned() });
+        assert_eq!(a.watched(), b.watched());
+        let bindings = Place { kind: Watched::RoleBinding, namespace: "a".to_owned() };
+        assert_eq!(bindings.watched(), bindings);
+    }
+
+    #[test]
+    fn what_changes_all_the_time_is_looked_at_now_and_then_and_after_the_last_change() {
+        let (mut paced, start) = (Paced::default(), Instant::now());
+        let [one, other] = ["one", "other"].map(|name| ObjectRef::new(name).within("shop"));
+        let mut next = |of, after| paced.next(of, start + after).map(|at| at - start);
+        assert_eq!(next(&one, Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(next(&one, LOOKS / 5), Some(LOOKS));
+        assert_eq!(next(&one, LOOKS / 2), None, "it will be");
+        assert_eq!(next(&other, LOOKS / 2), Some(LOOKS / 2));
+        assert_eq!(next(&one, LOOKS), Some(LOOKS * 2), "that look may have been made already");
+        assert_eq!(next(&one, LOOKS * 4), Some(LOOKS * 4));
     }
 
     #[test]

@@ -71,8 +71,13 @@ async fn cast(world: &mut World, subject: &str) {
         cluster_role(&admin, &role(name), rules).await.unwrap();
     }
     let session = session_name('n', LONG);
+    let home = world.ns.name.clone();
     for (name, bound, subjects) in [
-        ("del-hand-on", role("hands-on"), vec![user("dan"), account(SESSIONS_NAMESPACE, &session)]),
+        (
+            "del-hand-on",
+            role("hands-on"),
+            vec![user("dan"), account(SESSIONS_NAMESPACE, &session), account(&home, "robot")],
+        ),
         ("del-unbinding", role("unbinding"), vec![user("una")]),
         ("del-patches", role("patches"), vec![user("patcher")]),
         ("del-revokes", "oz-delegation-revoker".to_owned(), vec![user("rita")]),
@@ -85,13 +90,14 @@ async fn cast(world: &mut World, subject: &str) {
                 user("una"),
                 user("dan2"),
                 account(SESSIONS_NAMESPACE, &session),
+                account(&home, "robot"),
                 user("system:anonymous"),
             ],
         ),
     ] {
         world.ns.bind(name, &bound, &subjects).await.unwrap();
     }
-    let wide = person(&own("ewa"), &[]);
+    let wide = person(&own("ewa"), &["night"]);
     for (name, bound) in [("everywhere", role("everywhere")), ("writes", "oz-delegator".to_owned())] {
         bind_everywhere(&admin, &role(&format!("b-{name}")), &bound, &[user(&wide.username)]).await.unwrap();
     }
@@ -112,6 +118,8 @@ async fn cast(world: &mut World, subject: &str) {
         groups: groups.map(str::to_owned).to_vec(),
     };
     world.meet("session", admin.impersonate(session).unwrap());
+    let robot = person(&format!("system:serviceaccount:{home}:robot"), &["system:serviceaccounts"]);
+    world.meet("robot", admin.impersonate(robot).unwrap());
     world.until_may("dan", "create", "ozaccess.io", "delegations", true).await;
     let may = json!({"verb": "create", "group": "ozaccess.io", "resource": "delegations"});
     support::rights::until(&admin, world.user("ewa"), may, true).await.unwrap();
@@ -233,6 +241,18 @@ async fn write_a_delegation() {
     }
     t.case("accounts with a star", Allowed, "dan", by("dan", to("ServiceAccount", "ci-*", ""))).await;
     t.case("any account", Allowed, "dan", by("dan", to("ServiceAccount", "*", "default"))).await;
+    let home = world.ns.name.clone();
+    for (what, expect, who, spec) in [
+        ("to himself", DELEGATION, "dan", to("User", "dan", "")),
+        ("to a group of her own", DELEGATION, "ewa", to("Group", "night", "")),
+        ("to a group that is not his", Allowed, "dan", to("Group", "night", "")),
+        ("to its own account", DELEGATION, "robot", to("ServiceAccount", "robot", "")),
+        ("to its own account, of this namespace", DELEGATION, "robot", to("ServiceAccount", "robot", &home)),
+        ("to its namesake elsewhere", Allowed, "robot", to("ServiceAccount", "robot", "default")),
+        ("to accounts, its own left out", Allowed, "robot", to("ServiceAccount", "rob*", "")),
+    ] {
+        t.case(what, expect, who, by(who, spec)).await;
+    }
     t.case("without end", Allowed, "dan", by("dan", json!({"repeat": "Forever"}))).await;
     t.case("a million times", Allowed, "dan", by("dan", json!({"repeat": 1_000_000}))).await;
     t.case("released at creation", CREATE, "dan", by("dan", json!({"released": true, "releasedBy": "dan"})))

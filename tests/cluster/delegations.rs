@@ -271,7 +271,8 @@ async fn who_may_no_longer_hand_it_on_lends_nothing() {
     scenario("del-lost", async |world| {
         let it = Delegating::new(world).await;
         it.reads("reads", "configmaps").await;
-        assert_eq!(it.write_as(&world.carol, "carols", json!({})).await.code, 403);
+        let to_bob = json!({"destinations": [{"kind": "User", "name": "bob"}]});
+        assert_eq!(it.write_as(&world.carol, "carols", to_bob).await.code, 403);
         it.write("now", json!({})).await;
         it.write("later", json!({"triggers": [{"event": {"on": "Added", "kind": "Service", "name": "go"}}]}))
             .await;

@@ -88,6 +88,22 @@ where
     K: Resource<DynamicType = ()>,
     F: Future<Output = Result<Action, Error>>,
 {
+    pass_by(kind, object, context, regarding, None, work).await
+}
+
+/// The same; if it fails, another is made at `due` at the latest, where that is to come.
+pub(crate) async fn pass_by<K, F>(
+    kind: &'static str,
+    object: &K,
+    context: &Arc<Context>,
+    regarding: ObjectReference,
+    due: Option<Timestamp>,
+    work: F,
+) -> Result<Action, Error>
+where
+    K: Resource<DynamicType = ()>,
+    F: Future<Output = Result<Action, Error>>,
+{
     let uid = object.uid().unwrap_or_default();
     if context.is_superseded(object) {
         return Ok(Action::await_change());
@@ -102,14 +118,35 @@ where
         }
         Err(error) if error.is_conflict() => {
             tracing::debug!(kind, name = object.name_any(), "written by someone else in between");
-            Ok(Action::requeue(context.backoff.failed(&uid)))
+            Ok(Action::requeue(until(context.backoff.failed(&uid), due, context.clock.latest())))
         }
         Err(error) => {
-            let pause = context.backoff.failed(&uid);
+            let pause = until(context.backoff.failed(&uid), due, context.clock.latest());
             tracing::warn!(kind, name = object.name_any(), %error, pause_ms = pause.as_millis() as u64, "will try again");
             let note = Note { warning: true, reason: "Retrying", message: error.to_string() };
             context.events.publish(regarding, note);
             Ok(Action::requeue(pause))
+        }
+    }
+}
+
+/// The pause, or what is left until `due` where that is to come before.
+fn until(pause: Duration, due: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = due.and_then(|due| Duration::try_from(due.duration_since(now)).ok());
+    left.filter(|left| !left.is_zero()).map_or(pause, |left| left.min(pause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_not_put_off_by_what_failed_before() {
+        let (now, pause) = (Timestamp::UNIX_EPOCH, Duration::from_secs(30));
+        let at = |second| Some(Timestamp::from_second(second).unwrap());
+        assert_eq!(until(pause, at(4), now), Duration::from_secs(4));
+        for due in [None, at(-4), at(0), at(31)] {
+            assert_eq!(until(pause, due, now), pause, "{due:?}");
         }
     }
 }

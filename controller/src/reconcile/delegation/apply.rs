@@ -1,9 +1,11 @@
 //! Writes what a plan for a delegation says: takes away first, then the record, then makes.
 
 use kube::{Api, ResourceExt as _};
+use oz_shared::delegation::{DelegationPhase, DelegationStatus};
 use oz_shared::{Delegation, Grant};
 
 use super::plan::{Plan, not_done};
+use crate::children::Found;
 use crate::context::Context;
 use crate::reconcile::grant::{make, revoke};
 use crate::reconcile::{Doing as _, Error};
@@ -15,24 +17,24 @@ pub(super) async fn apply(
     plan: &Plan,
     context: &Context,
 ) -> Result<Option<Delegation>, Error> {
-    revoke(&plan.revoke, context).await?;
     let grants: Api<Grant> = Api::all(context.client.clone());
-    if let Some((name, uid)) = &plan.drop_grant {
-        write::delete(&grants, name, uid).await.doing("delete the grant")?;
-    }
+    let taken = take(&plan.revoke, plan.drop_grant.as_ref(), &grants, context).await;
     let api: Api<Delegation> =
         Api::namespaced(context.client.clone(), &delegation.namespace().unwrap_or_default());
-    if plan.forget {
+    if plan.forget && taken.is_ok() {
         let uid = delegation.uid().unwrap_or_default();
         write::delete(&api, &delegation.name_any(), &uid).await.doing("delete the delegation's record")?;
         return Ok(None);
     }
     let mut delegation = delegation;
-    if let Some(status) = &plan.status {
+    // That an end is due is on record whatever fails; that all is over, once everything went.
+    let is_over = |status: &DelegationStatus| status.phase.is_some_and(DelegationPhase::is_final);
+    if let Some(status) = plan.status.as_ref().filter(|status| taken.is_ok() || !is_over(status)) {
         delegation = write::status(&api, &delegation, delegation.status.as_ref(), status)
             .await
             .doing("write the delegation's status")?;
     }
+    taken?;
     if let Some(grant) = &plan.grant {
         match write::create(&grants, grant).await {
             // Made by another replica, or before a restart: whose it is is for the next look to see.
@@ -45,6 +47,21 @@ pub(super) async fn apply(
         return Err(error);
     }
     Ok(Some(delegation))
+}
+
+/// Takes parts away, and then their grant, even if they would not go: then the garbage collector takes them, whatever right
+/// of the controller's somebody has deleted.
+pub(super) async fn take(
+    parts: &[Found],
+    grant: Option<&(String, String)>,
+    grants: &Api<Grant>,
+    context: &Context,
+) -> Result<(), Error> {
+    let revoked = revoke(parts, context).await;
+    if let Some((name, uid)) = grant {
+        write::delete(grants, name, uid).await.doing("delete the grant")?;
+    }
+    revoked
 }
 
 /// Says in the status why a step was not made.

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
 use oz_shared::Delegation;
-use oz_shared::delegation::{ObservedKind, OriginKind, Scope};
+use oz_shared::delegation::{Destination, ObservedKind, OriginKind, Scope};
+use oz_shared::namespace_class::SubjectKind;
 use oz_shared::request::Requester;
 
 use crate::reconcile::{Doing as _, Error};
@@ -80,6 +81,9 @@ pub(super) fn needed(delegation: &Delegation) -> Vec<Right> {
 /// What the author may no longer do, in words; nothing: he may hand it on.
 pub(super) async fn lost(delegation: &Delegation, client: &Client) -> Result<Option<String>, Error> {
     let requester = &delegation.spec.requester;
+    if let Some(himself) = himself(delegation) {
+        return Ok(Some(himself));
+    }
     if is_another(requester, client).await? {
         return Ok(Some(format!("the account {} is gone, or another of its name now", requester.username)));
     }
@@ -89,6 +93,27 @@ pub(super) async fn lost(delegation: &Delegation, client: &Client) -> Result<Opt
     });
     let missing = try_join_all(asked).await?.into_iter().flatten().next();
     Ok(missing.map(|right| format!("{} may not {right}", requester.username)))
+}
+
+/// Why it lends to its author himself, if it does: what Oz binds would then be what lets him hand it on. The policy
+/// oz-delegation refuses the same. Where a destination with a `*` means his account as well, that is left out.
+pub(super) fn himself(delegation: &Delegation) -> Option<String> {
+    let requester = &delegation.spec.requester;
+    let is_author = |to: &&Destination| match to.kind {
+        SubjectKind::User => to.name == requester.username,
+        SubjectKind::Group => requester.groups.contains(&to.name),
+        SubjectKind::ServiceAccount => {
+            account(requester) == Some((&delegation.namespace_of(&to.namespace), &to.name))
+        }
+    };
+    let to = delegation.spec.destinations.iter().find(is_author)?;
+    let words = format!("{} {}", to.kind.as_str(), to.name);
+    Some(format!("nobody delegates to himself, nor to a group of his own: {words}"))
+}
+
+/// The account that the author is: its namespace and name.
+pub(super) fn account(requester: &Requester) -> Option<(&str, &str)> {
+    requester.username.strip_prefix("system:serviceaccount:")?.split_once(':')
 }
 
 async fn holds(requester: &Requester, right: &Right, client: &Client) -> Result<bool, Error> {
@@ -118,9 +143,7 @@ async fn holds(requester: &Requester, right: &Right, client: &Client) -> Result<
 
 /// Is the author an account that is not the one that wrote it any more? RBAC tells accounts by name alone.
 async fn is_another(requester: &Requester, client: &Client) -> Result<bool, Error> {
-    let account =
-        requester.username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    let Some((namespace, name)) = account else { return Ok(false) };
+    let Some((namespace, name)) = account(requester) else { return Ok(false) };
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let there = api.get_metadata_opt(name).await.doing("read the author's account")?;
     // Who acts as the account by impersonation has no uid.

@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 use kube::api::ObjectMeta;
 use oz_shared::delegation::{BindingRef, Origin, OriginKind};
 use oz_shared::names::{GRANT_LABEL, delegated_name};
+use oz_shared::plain::cut;
 use oz_shared::{Delegation, Grant};
 use serde_json::json;
 
@@ -109,12 +110,12 @@ pub(crate) fn is_as(binding: &Binding, child: &Child, grant_uid: &str) -> bool {
         && role["name"] == binding.role.name
 }
 
-/// As it stands in the status.
+/// As it stands in the status, whose names are not as long as RBAC's may be.
 pub(crate) fn reference(delegation_uid: &str, source: &Source) -> BindingRef {
     BindingRef {
         namespace: source.namespace.clone(),
         name: name_of(delegation_uid, source),
-        role: format!("{}/{}", source.role_kind, source.role),
-        of: source.of.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
+        role: cut(&format!("{}/{}", source.role_kind, source.role), 300),
+        of: source.of.as_ref().map(|(name, _)| cut(name, 253)).unwrap_or_default(),
     }
 }

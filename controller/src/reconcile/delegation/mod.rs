@@ -23,9 +23,7 @@ use oz_shared::{Delegation, Grant};
 
 use crate::children;
 use crate::context::{Context, request_reference};
-use crate::reconcile::grant::revoke;
-use crate::reconcile::{Doing as _, Error, pass, wake};
-use crate::write;
+use crate::reconcile::{Doing as _, Error, pass, pass_by, wake};
 
 /// Its name, as grants have it.
 pub(crate) const NAME: &str = "Delegation";
@@ -38,7 +36,9 @@ pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>
         return Ok(Action::await_change());
     }
     let regarding = delegation.object_ref(&());
-    pass(NAME, delegation.as_ref(), &context, regarding.clone(), async {
+    let armed = delegation.status.as_ref().map(|status| &status.deletion_triggers[..]).unwrap_or_default();
+    let due = triggers::next(&delegation.spec.deletion_triggers, armed);
+    pass_by(NAME, delegation.as_ref(), &context, regarding.clone(), due, async {
         // What it goes on from is what it wrote: the watch may be behind.
         let Some(mut present) = read(&delegation, &context).await? else {
             context.sightings.forget(&delegation.uid().unwrap_or_default());
@@ -102,11 +102,13 @@ pub(crate) async fn grant(grant: Arc<Grant>, context: Arc<Context>) -> Result<Ac
         }
         let places = [request.namespace.clone(), SESSIONS_NAMESPACE.to_owned()];
         let parts = children::list(&context.client, &grant.name_any(), &places).await;
-        revoke(&parts.doing("list the grant's parts")?, &context).await?;
+        let parts = parts.doing("list the grant's parts");
         let grants: Api<Grant> = Api::all(context.client.clone());
-        let uid = grant.uid().unwrap_or_default();
-        write::delete(&grants, &grant.name_any(), &uid).await.doing("delete the grant")?;
+        let pin = (grant.name_any(), grant.uid().unwrap_or_default());
+        let known = parts.as_deref().unwrap_or_default();
+        apply::take(known, Some(&pin), &grants, &context).await?;
         context.sightings.forget(&request.uid);
+        parts?;
         Ok(Action::await_change())
     })
     .await

@@ -2,6 +2,7 @@
 //! and whether its author and Oz may bind it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Instant;
 
 use futures::future::{try_join, try_join_all};
 use jiff::Timestamp;
@@ -33,8 +34,16 @@ use crate::sightings::{Counted, Place, Tally, Watched};
 pub(crate) struct Observed {
     /// What was counted, of the triggers that are waited for, in their order.
     pub(crate) tallies: Vec<Option<Tally>>,
+    /// The present instant by the API server's clock.
+    pub(crate) now: Option<Timestamp>,
+    /// Is its status another by now than the one that is gone on from?
+    pub(crate) moved: bool,
+    /// How many delegations are lent now.
+    pub(crate) live: usize,
     /// Why something that is waited for cannot be seen.
     pub(crate) blind: Option<String>,
+    /// Is something that is waited for not seen yet?
+    pub(crate) opening: bool,
     /// The versions that are to be counted from.
     pub(crate) versions: Versions,
     /// Is the gate in force? Asked only where something is to be accepted or lent.
@@ -76,6 +85,7 @@ pub(super) async fn observe(
     let mut seen = Observed {
         grant: context.grants.get(&ObjectRef::new(&name)).map(|grant| grant.as_ref().clone()),
         parts: context.children.labelled(|label| label == name),
+        now: Some(context.clock.now()),
         ..Observed::default()
     };
     let phase = delegation.phase();
@@ -105,7 +115,14 @@ pub(super) async fn observe(
     let counted = counted(triggers, armed, (status.iteration, lent), &home);
     let rests = if lent { rests_on(delegation) } else { HashSet::new() };
     context.sightings.want(&ObjectRef::from_obj(delegation), &uid, &rests, counted.clone());
-    seen.blind = counted.iter().find_map(|c| context.sightings.fault(&c.place));
+    let known = context.delegations.get(&ObjectRef::from_obj(delegation));
+    if known.is_none_or(|known| known.uid() != delegation.uid()) {
+        // It went meanwhile, and that was told before anything was wanted for it.
+        context.sightings.forget(&uid);
+    }
+    let stands: Vec<_> = counted.iter().map(|c| context.sightings.stands(&c.place)).collect();
+    seen.opening = stands.iter().any(Option::is_none);
+    seen.blind = stands.into_iter().find_map(|stands| stands?.err());
     seen.tallies = (0..triggers.len())
         .map(|slot| {
             let counted = counted.iter().find(|c| c.slot == slot)?;
@@ -116,6 +133,10 @@ pub(super) async fn observe(
     // An end waits for nothing that has to be asked.
     let ends =
         lent && due || delegation.release().is_some() || delegation.metadata.deletion_timestamp.is_some();
+    if lent {
+        let all = context.delegations.state();
+        seen.live = all.iter().filter(|d| d.phase() == DelegationPhase::Active).count();
+    }
     if lent || due || ends {
         // Both must not be old answers.
         let (grant, held) = try_join(
@@ -131,6 +152,13 @@ pub(super) async fn observe(
             seen.gate = Some(gate);
             seen.ground = Some(ground?);
         }
+    }
+    // What a later iteration holds is not that of a replica which was held up: it looks before it takes anything away.
+    let held = seen.grant.as_ref().filter(|g| g.spec.request.uid == uid).map(|g| &g.spec.delegated);
+    let newer = held.is_some_and(|held| held.as_ref().is_some_and(|d| d.iteration > status.iteration));
+    if newer || !lent && (held.is_some() || !seen.parts.is_empty()) {
+        let present = super::read(delegation, context).await?;
+        seen.moved = present.is_none_or(|present| present.status != delegation.status);
     }
     Ok(seen)
 }
@@ -165,6 +193,7 @@ fn counted(triggers: &[Trigger], armed: &[TriggerStatus], arming: (i64, bool), h
                 slot,
                 arming,
                 tally: Tally { count: armed.count, version: armed.version.clone(), counted_at },
+                recorded: (armed.version.clone(), Instant::now()),
                 trigger,
             })
         })
@@ -324,6 +353,7 @@ async fn subjects(delegation: &Delegation, context: &Context) -> Result<Vec<Subj
     let rbac = || Some("rbac.authorization.k8s.io".to_owned());
     let mut all = Vec::new();
     let mut accounts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let author = authority::account(&delegation.spec.requester);
     for to in &delegation.spec.destinations {
         match to.kind {
             SubjectKind::ServiceAccount => {
@@ -343,7 +373,11 @@ async fn subjects(delegation: &Delegation, context: &Context) -> Result<Vec<Subj
         let api: Api<ServiceAccount> = Api::namespaced(context.client.clone(), &namespace);
         let there = api.list_metadata(&ListParams::default()).await.doing("list the accounts")?;
         let there = there.items.into_iter().filter(|a| a.metadata.deletion_timestamp.is_none());
-        let meant = there.map(|a| a.name_any()).filter(|name| patterns.iter().any(|p| matches(p, name)));
+        let meant = there.map(|a| a.name_any()).filter(|name| {
+            // By a * the author is not meant.
+            let is_author = author.is_some_and(|author| author == (namespace.as_str(), name.as_str()));
+            !is_author && patterns.iter().any(|p| matches(p, name))
+        });
         all.extend(meant.map(|name| Subject {
             kind: "ServiceAccount".to_owned(),
             api_group: None,

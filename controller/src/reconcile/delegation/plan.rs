@@ -10,12 +10,12 @@ use oz_shared::conditions::{self, READY, whole_second};
 use oz_shared::delegation::{DelegationPhase, DelegationStatus, GrantRef, ObservedKind, Scope};
 use oz_shared::grant::{DelegatedTerms, Holder, NO_SET_END, RequestRef, TemplateTerms, Terms};
 use oz_shared::names::{grant_name, is_reserved_namespace};
-use oz_shared::plain::{cut, some_of, words};
+use oz_shared::plain::{clean, cut, some_of, words};
 use oz_shared::request::TemplatePin;
 use oz_shared::template::OnEnd;
 use oz_shared::{Delegation, Grant, GrantSpec, duration};
 
-use super::mirror::{Binding, child, is_as, name_of, reference};
+use super::mirror::{Binding, Source, child, is_as, name_of, reference};
 use super::observe::{Ground, Observed};
 use super::triggers::{self, Unarmed, all_by, all_met, arm, current};
 use crate::children::{Child, Found};
@@ -33,8 +33,17 @@ const GATE_RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// How long after one iteration was over the next begins at the soonest, so that triggers which are always met do not have
 /// the controller do nothing else.
 const PACE: SignedDuration = SignedDuration::from_secs(5);
-/// How often the author's rights, and Oz's, are asked for while something is lent and nothing changes.
-const ASK: SignedDuration = SignedDuration::from_secs(20);
+/// How soon what another replica went on with is read again.
+const READ_AGAIN: SignedDuration = SignedDuration::from_millis(100);
+/// How often the author's rights, and Oz's, are asked for while something is lent and nothing changes: at the most so often,
+/// and where many are lent, of one delegation after the other.
+const ASK: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(20), SignedDuration::from_secs(1));
+/// How often it is recorded how far events were counted, while none comes: the API server remembers a few minutes.
+const RECORD: SignedDuration = SignedDuration::from_secs(120);
+/// How long what is lent stays lent while what is to end it cannot be seen: an API server restarts in less.
+const BLIND: SignedDuration = SignedDuration::from_secs(60);
+/// Why nothing can end it, or begin it.
+const CANNOT_WATCH: &str = "CannotWatch";
 /// Where `historyTtl` means nothing.
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
 /// The most bindings of one delegation: what its status holds.
@@ -84,6 +93,9 @@ pub(crate) fn plan(delegation: &Delegation, seen: &Observed, now: Timestamp) -> 
     }
     if status.iteration < 1 {
         return step.accept(status);
+    }
+    if seen.moved {
+        return Plan { wake: Some(later(now, READ_AGAIN)), ..Plan::default() };
     }
     match delegation.phase() {
         DelegationPhase::Active => step.active(status),
@@ -214,8 +226,10 @@ impl Step<'_> {
 
     /// Its triggers are waited for from now on.
     fn wait(&self, mut status: DelegationStatus, iteration: i64) -> Plan {
-        let from = whole_second(self.now);
-        status.triggers = match arm(&self.delegation.spec.triggers, from, self.now, &self.seen.versions) {
+        // Whichever clock ended the iteration before: NTP's begins nothing.
+        let now = self.seen.now.map_or(self.now, |now| now.min(self.now));
+        let from = whole_second(now);
+        status.triggers = match arm(&self.delegation.spec.triggers, from, now, &self.seen.versions) {
             Ok(armed) => armed,
             Err(Unarmed::Versions(ask)) => return Plan { ask, ..Plan::default() },
             Err(Unarmed::Unreadable(why)) => {
@@ -251,13 +265,17 @@ impl Step<'_> {
             let why =
                 self.seen.blind.as_ref().map(|why| format!("what it waits for cannot be watched: {why}"));
             let (reason, message) = match &why {
-                Some(why) => ("CannotWatch", why.as_str()),
+                Some(why) => (CANNOT_WATCH, why.as_str()),
                 None => ("Waiting", "its triggers have not all come about"),
             };
             self.set(&mut status, READY, false, reason, message);
             let next = triggers::next(&spec.triggers, &met);
             let next = if all_met(&spec.triggers, &met) { Some(soonest) } else { next };
-            return Plan { status: self.changed(status), wake: next, ..Plan::default() };
+            // To record how far they were counted.
+            let counts = spec.triggers.iter().zip(&met).any(|(t, met)| t.event.is_some() && !met.met);
+            let look = counts.then(|| later(self.now, RECORD));
+            let wake = next.into_iter().chain(look).min();
+            return Plan { status: self.changed(status), wake, ..Plan::default() };
         }
         self.begin(status)
     }
@@ -289,8 +307,8 @@ impl Step<'_> {
         status.since = Some(Time(since));
         status.lent_at = status.lent_at.or(Some(Time(whole_second(self.now))));
         self.set(&mut status, READY, false, "Binding", "");
-        let message = format!("iteration {} of {} has begun", status.iteration, spec.repeat);
-        let note = Note { warning: false, reason: "Begun", message };
+        // The same words each time, so that Events of many iterations are counted as one.
+        let note = Note { warning: false, reason: "Begun", message: "an iteration has begun".to_owned() };
         Plan { status: Some(status), again: true, notes: vec![note], ..Plan::default() }
     }
 
@@ -298,12 +316,15 @@ impl Step<'_> {
         let spec = &self.delegation.spec;
         let triggers = &spec.deletion_triggers[..];
         let met = current(triggers, &status.deletion_triggers, &self.seen.tallies, self.now);
-        if triggers::counted(&status.deletion_triggers, &met) {
-            status.deletion_triggers = met;
-            return Plan { status: Some(status), again: true, ..Plan::default() };
-        }
-        if all_met(triggers, &met) {
+        let due = all_met(triggers, &met);
+        if due && met == status.deletion_triggers {
             return self.end_of_iteration(status);
+        }
+        if due || triggers::counted(&status.deletion_triggers, &met) {
+            // The end is on record before the grant goes: it stands, whatever the next clock says.
+            let left = if due { self.nothing_left().revoke } else { Vec::new() };
+            status.deletion_triggers = met;
+            return Plan { revoke: left, status: Some(status), again: true, ..Plan::default() };
         }
         let Some(ground) = &self.seen.ground else {
             return Plan { wake: Some(later(self.now, GATE_RETRY)), ..Plan::default() };
@@ -312,6 +333,14 @@ impl Step<'_> {
             return self.end(DelegationPhase::Failed, "MayNotDelegate", lost);
         }
         status.deletion_triggers = met;
+        let blind = self.blind(&status);
+        if let Some((why, None)) = &blind {
+            // It counts from when it is said first.
+            status.conditions.retain(|condition| condition.type_ != READY);
+            self.set(&mut status, READY, false, CANNOT_WATCH, why);
+            return Plan { status: Some(status), again: true, ..Plan::default() };
+        }
+        let blind_until = blind.as_ref().and_then(|(_, until)| *until);
         let grant = match self.holding(&mut status) {
             Ok(grant) => grant,
             Err(step) => return *step,
@@ -320,7 +349,11 @@ impl Step<'_> {
         let owner = grant.uid().unwrap_or_default();
         let subjects = &ground.subjects[..ground.subjects.len().min(SUBJECTS)];
         let sources =
-            if subjects.is_empty() || ground.closed.is_some() { &[][..] } else { &ground.sources[..] };
+            if subjects.is_empty() || ground.closed.is_some() || blind_until.is_some_and(|t| t <= self.now) {
+                &[][..]
+            } else {
+                &ground.sources[..]
+            };
         let sources = &sources[..sources.len().min(BINDINGS)];
         let wanted: Vec<Child> =
             sources.iter().map(|source| child(self.delegation, grant, source, subjects)).collect();
@@ -334,6 +367,10 @@ impl Step<'_> {
                 !held.is_harmless() && (!is_wanted || held.terminating || held.owner.as_ref() != Some(&owner))
             })
             .collect();
+        // What is held may be for other subjects yet.
+        let is_held = |wanted: &Child| ground.held.iter().any(|held| held.found().is(wanted));
+        let lent = sources.iter().zip(&wanted).filter(|(_, wanted)| is_held(wanted));
+        let lent: Vec<&Source> = lent.map(|(source, _)| source).collect();
         let missing: Vec<Child> =
             wanted.into_iter().filter(|w| !ground.held.iter().any(|held| is_as(held, w, &owner))).collect();
         if !revoke.is_empty() {
@@ -345,21 +382,40 @@ impl Step<'_> {
             Some(gate::State::Open(hole)) => Some(hole.as_str()),
             None => Some("it was not asked"),
         };
-        if let (false, None, false) = (missing.is_empty(), open, going) {
-            return Plan { make: missing, again: true, ..Plan::default() };
+        // What is lent is on record, whatever keeps the rest from being.
+        status.bindings = lent.iter().map(|source| reference(&uid, source)).collect();
+        status.granted = granted(self.delegation, &lent);
+        if let (false, None, false, None) = (missing.is_empty(), open, going, blind_until) {
+            return Plan { make: missing, status: self.changed(status), again: true, ..Plan::default() };
         }
-        if let (false, Some(hole)) = (missing.is_empty(), open) {
+        if let (false, Some(hole), None) = (missing.is_empty(), open, blind_until) {
             return self.held_up(status, hole);
         }
-        status.bindings = sources.iter().map(|source| reference(&uid, source)).collect();
-        status.granted = granted(self.delegation, ground, sources.len());
-        let (ready, reason, message) = stands(ground, sources.len(), going);
+        let (ready, reason, message) = match blind {
+            Some((why, _)) => (false, CANNOT_WATCH, why),
+            None => stands(ground, sources.len(), going),
+        };
         self.set(&mut status, READY, ready, reason, &message);
         let next = triggers::next(triggers, &status.deletion_triggers);
-        let ask = later(self.now, ASK);
-        let wake = next.map_or(ask, |next| next.min(ask));
+        let live = i32::try_from(self.seen.live).unwrap_or(i32::MAX);
+        let ask = later(self.now, ASK.0.max(ASK.1.saturating_mul(live)));
+        let blind_until = blind_until.filter(|until| *until > self.now);
+        let wake = [next, blind_until].into_iter().flatten().fold(ask, Timestamp::min);
         debug_assert!(sources.iter().all(|s| name_of(&uid, s).len() <= 63), "{:?}", spec.origin);
         Plan { status: self.changed(status), wake: Some(wake), ..Plan::default() }
+    }
+
+    /// Why what is to end it cannot be seen, and, where that is on record, until when it stays lent all the same.
+    fn blind(&self, status: &DelegationStatus) -> Option<(String, Option<Timestamp>)> {
+        let said = conditions::get(&status.conditions, READY).filter(|ready| ready.reason == CANNOT_WATCH);
+        // A watch that was opened and tells of nothing yet is not known to see again.
+        let opening = self.seen.opening && said.is_some();
+        let why = match &self.seen.blind {
+            Some(why) => format!("what is to end it cannot be watched: {why}"),
+            None if opening => "what is to end it is not watched yet".to_owned(),
+            None => return None,
+        };
+        Some((why, said.map(|said| later(said.last_transition_time.0, BLIND))))
     }
 
     /// The grant that holds this iteration, or the step towards it.
@@ -410,12 +466,13 @@ impl Step<'_> {
             return Plan { again: true, ..left };
         }
         let repeat = self.delegation.spec.repeat;
-        let message = format!("iteration {} of {repeat} is over", status.iteration);
         if !repeat.goes_on_after(status.iteration) {
+            let message = format!("iteration {} of {repeat} is over", status.iteration);
             return self.end(DelegationPhase::Completed, "Completed", &message);
         }
         let next = status.iteration.saturating_add(1);
         let mut plan = self.wait(status, next);
+        let message = "an iteration is over".to_owned();
         plan.notes.push(Note { warning: false, reason: "TakenBack", message });
         plan
     }
@@ -433,7 +490,8 @@ fn grant_of(delegation: &Delegation, status: &DelegationStatus, now: Timestamp) 
         (Scope::Cluster, true) => "in the whole cluster".to_owned(),
         (Scope::Cluster, false) => format!("in {home} and in the whole cluster"),
     };
-    let said = format!("what {origin} holds {place}, as it comes and goes, to {}", some_of(&destinations));
+    let said =
+        line(&format!("what {origin} holds {place}, as it comes and goes, to {}", some_of(&destinations)));
     let grant = GrantSpec {
         holder: Holder { username: cut(&destinations.join(", "), 512), uid: String::new() },
         request: RequestRef {
@@ -468,24 +526,31 @@ fn grant_of(delegation: &Delegation, status: &DelegationStatus, now: Timestamp) 
     Grant::new(&grant_name(&uid), grant)
 }
 
+/// A line of what is lent, clean and cut: that one is too long keeps none of them from being shown.
+fn line(text: &str) -> String {
+    /// In no writing more than the 2,048 bytes that are stored.
+    const CHARACTERS: usize = 500;
+    cut(&clean(text), CHARACTERS)
+}
+
 /// What is lent, in words.
-fn granted(delegation: &Delegation, ground: &Ground, lent: usize) -> Vec<String> {
+fn granted(delegation: &Delegation, lent: &[&Source]) -> Vec<String> {
     /// Leaves room for what comes after them.
     const SHOWN: usize = 48;
-    let mut all: Vec<String> = ground.sources[..lent]
+    let mut all: Vec<String> = lent
         .iter()
         .take(SHOWN)
         .map(|source| {
             let place = if source.namespace.is_empty() { "the whole cluster" } else { &source.namespace };
             let of = source.of.as_ref().map(|(name, _)| format!(", by {name}")).unwrap_or_default();
-            format!("{}/{} in {place}{of}", source.role_kind, source.role)
+            line(&format!("{}/{} in {place}{of}", source.role_kind, source.role))
         })
         .collect();
-    if lent > SHOWN {
-        all.push(format!("and {} more", lent - SHOWN));
+    if lent.len() > SHOWN {
+        all.push(format!("and {} more", lent.len() - SHOWN));
     }
-    if lent > 0 {
-        all.push(format!("to {}", some_of(&delegation.destination_words())));
+    if !lent.is_empty() {
+        all.push(line(&format!("to {}", some_of(&delegation.destination_words()))));
     }
     words(all).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use oz_shared::{Delegation, Grant, conditions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::authority::himself;
 use super::mirror::{Binding, Source, sources};
 use super::observe::{Ground, Observed};
 use super::plan::{Plan, plan};
@@ -37,6 +38,10 @@ struct World {
     subjects: Vec<Subject>,
     lost: bool,
     open: bool,
+    /// Can what is to end it be watched?
+    blind: bool,
+    /// By how many seconds the clock of ends is ahead of the API server's.
+    ahead: i64,
     /// Writes until the controller dies.
     left: Option<usize>,
     steps: usize,
@@ -80,6 +85,8 @@ impl World {
             subjects: vec![user("bob")],
             lost: false,
             open: false,
+            blind: false,
+            ahead: 0,
             left: None,
             steps: 0,
         }
@@ -122,6 +129,8 @@ impl World {
             }),
             grant: self.grant.clone(),
             parts: self.bindings.iter().map(Binding::found).collect(),
+            blind: self.blind.then(|| "forbidden".to_owned()),
+            now: Some(self.now - SignedDuration::from_secs(self.ahead)),
             ..Observed::default()
         }
     }
@@ -234,7 +243,7 @@ impl World {
     fn check_what_is_left(&self) {
         if self.delegation.phase() == DelegationPhase::Active {
             let bound = if self.subjects.is_empty() { 0 } else { self.sources.len() };
-            if !self.open {
+            if !self.open && !self.blind {
                 assert_eq!(self.bindings.len(), bound);
                 assert!(self.bindings.iter().all(|b| b.subjects == self.subjects));
                 assert_eq!(self.status().bindings.len(), bound);
@@ -283,7 +292,8 @@ fn an_end_that_came_while_nobody_looked_is_the_first_thing() {
     assert_eq!(world.stands(), (DelegationPhase::Active, 1));
     world.later(3600);
     let first = world.plan();
-    assert!(!first.revoke.is_empty() && first.drop_grant.is_some() && first.status.is_none());
+    assert!(!first.revoke.is_empty() && first.drop_grant.is_none());
+    assert!(first.status.as_ref().unwrap().deletion_triggers.iter().all(|t| t.met));
     world.settle();
     assert_eq!(world.stands(), (DelegationPhase::Completed, 1));
     // What should have begun and ended meanwhile was never bound.
@@ -295,6 +305,30 @@ fn an_end_that_came_while_nobody_looked_is_the_first_thing() {
     // It is kept as history, and then deleted.
     world.later(168 * 3600);
     assert!(world.plan().forget);
+}
+
+/// Several API servers' clocks, or NTP's that was asked and is silent now.
+#[test]
+fn an_end_stands_whatever_the_next_clock_says() {
+    let spec = json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "1h"}], "repeat": 2});
+    for writes in 1..6 {
+        let mut world = World::new(spec.clone());
+        world.settle();
+        world.later(3600);
+        world.left = Some(writes);
+        world.settle();
+        world.left = None;
+        world.later(-40);
+        world.settle();
+        // Taken away, but not on record: it is not over for this clock.
+        let expected = if writes < 2 { (DelegationPhase::Active, 1) } else { (DelegationPhase::Waiting, 2) };
+        assert_eq!(world.stands(), expected, "after {writes} writes");
+        for seconds in [80, 10] {
+            world.later(seconds);
+            world.settle();
+        }
+        assert_eq!(world.stands(), (DelegationPhase::Active, 2), "after {writes} writes");
+    }
 }
 
 #[test]
@@ -328,6 +362,182 @@ fn events_are_counted_from_arming() {
     world.pods = 10;
     world.settle();
     assert_eq!(world.stands(), (DelegationPhase::Waiting, 2));
+}
+
+fn ready(world: &World) -> (String, Timestamp) {
+    let status = world.status();
+    let ready = conditions::get(&status.conditions, "Ready").unwrap();
+    (ready.reason.clone(), ready.last_transition_time.0)
+}
+
+#[test]
+fn what_cannot_be_seen_to_end_does_not_stay_lent() {
+    let mut world = World::new(json!({
+        "triggers": [{"time": "now"}],
+        "deletionTriggers": [{"event": {"on": "Deleted", "kind": "Pod", "name": "web-0"}}],
+    }));
+    world.settle();
+    world.later(100);
+    world.blind = true;
+    world.settle();
+    assert_eq!((ready(&world), world.bindings.len()), (("CannotWatch".to_owned(), world.now), 1));
+    // Nothing is added, and what is lent stays for a moment.
+    world.sources.push(source("more"));
+    world.later(59);
+    world.open = true;
+    world.settle();
+    assert_eq!((ready(&world).0.as_str(), world.bindings.len()), ("CannotWatch", 1));
+    assert_eq!(world.plan().wake, Some(world.now + SignedDuration::from_secs(1)));
+    world.later(1);
+    world.settle();
+    assert_eq!((ready(&world).0.as_str(), world.bindings.len()), ("CannotWatch", 0));
+    assert!(world.status().bindings.is_empty() && world.status().granted.is_empty());
+    // A watch that was just opened, as after a restart, is not known to see.
+    let seen = Observed {
+        blind: None,
+        opening: true,
+        gate: World { open: false, ..world.clone() }.seen().gate,
+        ..world.seen()
+    };
+    let next = plan(&world.delegation, &seen, world.now);
+    assert!(next.make.is_empty(), "{next:?}");
+    (world.blind, world.open) = (false, false);
+    world.settle();
+    assert_eq!((ready(&world).0.as_str(), world.bindings.len()), ("Lent", 2));
+    // A new one is another matter: it has told nothing wrong yet.
+    let seen = Observed { opening: true, ..world.seen() };
+    assert_eq!(plan(&world.delegation, &seen, world.now).status, None);
+}
+
+#[test]
+fn what_stands_is_on_record_while_the_rest_cannot_be_made() {
+    let mut world =
+        World::new(json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}]}));
+    world.settle();
+    world.sources.push(Source { role: "r".repeat(5000), ..source(&"n".repeat(400)) });
+    let next = world.plan();
+    assert_eq!((next.make.len(), next.status.is_none()), (1, true), "nothing new stands: {next:?}");
+    world.sources.remove(0);
+    world.sources.push(source("ops"));
+    world.settle();
+    let status = world.status();
+    assert_eq!((status.bindings.len(), status.granted.len()), (2, 3));
+    let long = status.bindings.iter().find(|b| b.role.contains("rrr")).unwrap();
+    assert_eq!((long.role.chars().count(), long.of.chars().count()), (300, 253));
+    // One of two is lost to another's object of that name.
+    world.bindings.retain(|b| b.role.name == "view");
+    let next = world.plan();
+    assert_eq!((next.make.len(), next.status.unwrap().bindings.len()), (1, 1));
+    // What is to be bound to others is held until it is.
+    world.settle();
+    world.subjects.push(user("eve"));
+    let next = world.plan();
+    assert_eq!((next.make.len(), next.status), (2, None));
+}
+
+#[test]
+fn what_a_newer_iteration_holds_is_read_again_before_it_is_taken() {
+    let spec = json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "1h"}], "repeat": 9});
+    let mut world = World::new(spec);
+    let first = world.plan();
+    world.apply(&first);
+    assert_eq!(world.stands(), (DelegationPhase::Waiting, 1));
+    let mut other = world.clone();
+    other.settle();
+    assert_eq!(other.stands(), (DelegationPhase::Active, 1));
+    (world.grant, world.bindings) = (other.grant, other.bindings);
+    let seen = Observed { moved: true, ..world.seen() };
+    let next = plan(&world.delegation, &seen, world.now);
+    assert_eq!(Plan { wake: next.wake, ..Plan::default() }, next);
+    assert!(next.wake.is_some());
+    // It is on record as waiting still: what is bound is nobody's.
+    let next = world.plan();
+    assert!(!next.revoke.is_empty() && next.drop_grant.is_some());
+    // Whoever released it means every iteration.
+    world.delegation.spec.released = true;
+    let next = plan(&world.delegation, &seen, world.now);
+    assert!(!next.revoke.is_empty() && next.drop_grant.is_some());
+}
+
+#[test]
+fn ntp_begins_nothing() {
+    let mut world =
+        World::new(json!({"triggers": [{"time": "1h"}], "deletionTriggers": [{"time": "1h"}], "repeat": 2}));
+    world.settle();
+    world.later(3600);
+    world.settle();
+    assert_eq!(world.stands(), (DelegationPhase::Active, 1));
+    world.later(3600);
+    world.ahead = 50;
+    world.settle();
+    assert_eq!(world.stands(), (DelegationPhase::Waiting, 2));
+    assert_eq!(
+        world.status().triggers[0].at.as_ref().unwrap().0,
+        world.now + SignedDuration::from_secs(3600 - 50)
+    );
+}
+
+#[test]
+fn many_are_asked_for_in_turn() {
+    let mut world =
+        World::new(json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}]}));
+    world.settle();
+    for (live, seconds) in [(0, 20), (20, 20), (1000, 1000)] {
+        let seen = Observed { live, ..world.seen() };
+        let wake = plan(&world.delegation, &seen, world.now).wake;
+        assert_eq!(wake, Some(world.now + SignedDuration::from_secs(seconds)));
+    }
+}
+
+#[test]
+fn how_far_was_counted_is_on_record_before_anything_counts() {
+    for lent in [false, true] {
+        let event = json!([{"event": {"on": "Deleted", "kind": "Pod", "name": "web-0"}}]);
+        let (begin, end) =
+            if lent { (json!([{"time": "now"}]), event) } else { (event, json!([{"time": "1h"}])) };
+        let mut world = World::new(json!({"triggers": begin, "deletionTriggers": end}));
+        world.settle();
+        let wake = world.plan().wake.unwrap();
+        assert!(wake <= world.now + SignedDuration::from_secs(120), "{wake}");
+        let mut seen = world.seen();
+        seen.tallies[0].as_mut().unwrap().version = "77".to_owned();
+        let status = plan(&world.delegation, &seen, world.now).status.unwrap();
+        let trigger = if lent { &status.deletion_triggers[0] } else { &status.triggers[0] };
+        assert_eq!((trigger.version.as_str(), trigger.count, trigger.met), ("77", 0, false));
+        world.delegation.status = Some(status);
+        let mut seen = world.seen();
+        seen.tallies[0].as_mut().unwrap().version = "60".to_owned();
+        seen.tallies[0].as_mut().unwrap().count = 0;
+        assert_eq!(plan(&world.delegation, &seen, world.now).status, None, "an older one is not put back");
+    }
+}
+
+#[test]
+fn nobody_delegates_to_himself() {
+    let to = |who: Value, destination: Value| {
+        let spec = json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}],
+            "requester": who, "destinations": [{"kind": "User", "name": "bob"}, destination]});
+        himself(&World::new(spec).delegation)
+    };
+    let alice = || json!({"username": "alice", "groups": ["leads"]});
+    let ci = || json!({"username": "system:serviceaccount:shop:ci"});
+    for (who, destination) in [
+        (alice(), json!({"kind": "User", "name": "alice"})),
+        (alice(), json!({"kind": "Group", "name": "leads"})),
+        (ci(), json!({"kind": "ServiceAccount", "name": "ci"})),
+        (ci(), json!({"kind": "ServiceAccount", "name": "ci", "namespace": "shop"})),
+    ] {
+        assert!(to(who, destination.clone()).is_some(), "{destination}");
+    }
+    for (who, destination) in [
+        (alice(), json!({"kind": "User", "name": "leads"})),
+        (alice(), json!({"kind": "Group", "name": "alice"})),
+        (alice(), json!({"kind": "ServiceAccount", "name": "alice"})),
+        (ci(), json!({"kind": "ServiceAccount", "name": "ci", "namespace": "pay"})),
+        (ci(), json!({"kind": "ServiceAccount", "name": "*"})),
+    ] {
+        assert_eq!(to(who, destination), None);
+    }
 }
 
 #[test]

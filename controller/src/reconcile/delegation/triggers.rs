@@ -8,7 +8,7 @@ use oz_shared::conditions::whole_second;
 use oz_shared::delegation::{ObservedKind, Trigger, TriggerStatus};
 use oz_shared::trigger_time::TimeTrigger;
 
-use crate::sightings::Tally;
+use crate::sightings::{Tally, is_newer};
 
 /// The versions from which events are counted, by kind.
 pub(crate) type Versions = BTreeMap<ObservedKind, String>;
@@ -86,6 +86,12 @@ pub(super) fn current(
                 status.counted_at = Some(Time(whole_second(tally.counted_at)));
                 status.met = status.count >= event.count;
                 status.at = status.met.then(|| Time(whole_second(now)));
+            }
+            // Nothing has come about up to that version.
+            (Some(_), Some(tally))
+                if tally.count == armed.count && is_newer(&tally.version, &armed.version) =>
+            {
+                status.version.clone_from(&tally.version);
             }
             (Some(_), _) => {}
         }
