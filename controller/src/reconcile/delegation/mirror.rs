@@ -6,7 +6,7 @@ use kube::api::ObjectMeta;
 use oz_shared::delegation::{BindingRef, Origin, OriginKind};
 use oz_shared::names::{GRANT_LABEL, delegated_name};
 use oz_shared::{Delegation, Grant};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::children::{self, Child, Found, Kind};
 
@@ -105,8 +105,8 @@ pub(crate) fn is_as(binding: &Binding, child: &Child, grant_uid: &str) -> bool {
         && binding.found().owner.as_deref() == Some(grant_uid)
         && binding.meta.deletion_timestamp.is_none()
         && told(&binding.subjects) == told(&wanted)
-        && role["kind"] == Value::from(binding.role.kind.clone())
-        && role["name"] == Value::from(binding.role.name.clone())
+        && role["kind"] == binding.role.kind
+        && role["name"] == binding.role.name
 }
 
 /// As it stands in the status.
