@@ -1,7 +1,8 @@
 //! Delegation: what one subject holds is lent to others when triggers are met, and taken back when others are.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, ResourceExt as _};
+use kube::{CustomResource, CustomResourceExt as _, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -574,6 +575,17 @@ impl Delegation {
     }
 }
 
+/// Its definition, as the API server keeps it: kube takes what may be left out and is a number or a word for nullable unless
+/// told, and the API server keeps no `nullable: false`.
+pub(crate) fn definition() -> CustomResourceDefinition {
+    let mut definition = Delegation::crd();
+    let schemas = definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    let schemas = schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()?.properties.as_mut());
+    let specs = schemas.filter_map(|properties| properties.get_mut("spec")?.properties.as_mut());
+    specs.filter_map(|spec| spec.get_mut("repeat")).for_each(|repeat| repeat.nullable = None);
+    definition
+}
+
 /// Is `name` of this pattern, in which `*` stands for anything, also for nothing?
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
@@ -629,6 +641,14 @@ mod tests {
         assert_eq!(serde_json::from_value::<Repeat>(json!("Forever")).unwrap().to_string(), "Forever");
         assert!(serde_json::from_value::<Repeat>(json!("forever")).is_err());
         assert_eq!(serde_json::to_value(Repeat::Forever(Forever::Forever)).unwrap(), json!("Forever"));
+    }
+
+    #[test]
+    fn no_repeat_is_one() {
+        let definition = serde_json::to_value(definition()).unwrap();
+        let repeat = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+            ["repeat"];
+        assert_eq!((&repeat["nullable"], &repeat["default"]), (&json!(null), &json!(1)));
     }
 
     #[test]
