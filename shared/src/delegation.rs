@@ -202,6 +202,8 @@ pub struct Trigger {
 ])))]
 pub struct EventTrigger {
     /// Added, Updated or Deleted.
+    // Not `on`, which YAML may read as true.
+    #[serde(rename = "change")]
     pub on: EventKind,
     /// The kind of the objects.
     pub kind: ObservedKind,
@@ -654,7 +656,7 @@ mod tests {
     #[test]
     fn objects_are_told_by_name_or_by_labels() {
         let of = |fields: serde_json::Value| {
-            let mut trigger = json!({"on": "Added", "kind": "Pod"});
+            let mut trigger = json!({"change": "Added", "kind": "Pod"});
             trigger.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             serde_json::from_value::<EventTrigger>(trigger).unwrap()
         };

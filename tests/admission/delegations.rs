@@ -171,7 +171,7 @@ async fn write_a_delegation() {
         ("sets", DELEGATION, "dan", ObservedKind::StatefulSet),
         ("jobs", DELEGATION, "dan", ObservedKind::Job),
     ] {
-        let waits = json!([{"event": {"on": "Added", "kind": on.as_str(), "name": "x-*"}}]);
+        let waits = json!([{"event": {"change": "Added", "kind": on.as_str(), "name": "x-*"}}]);
         let origin = from("ClusterRole", "view", "");
         for list in ["triggers", "deletionTriggers"] {
             let spec = with(origin.clone(), &json!({list: waits}));
@@ -202,26 +202,26 @@ async fn write_a_delegation() {
         ("nine triggers", json!({"triggers": nine})),
         ("a trigger of two", json!({"triggers": [{"time": "now", "cron": "* * * * *"}]})),
         ("a trigger of none", json!({"triggers": [{}]})),
-        ("an event without objects", json!({"triggers": [{"event": {"on": "Added", "kind": "Pod"}}]})),
+        ("an event without objects", json!({"triggers": [{"event": {"change": "Added", "kind": "Pod"}}]})),
         (
             "an event of both",
-            json!({"triggers": [{"event": {"on": "Added", "kind": "Pod", "name": "x", "selector": {"matchLabels": {"a": "b"}}}}]}),
+            json!({"triggers": [{"event": {"change": "Added", "kind": "Pod", "name": "x", "selector": {"matchLabels": {"a": "b"}}}}]}),
         ),
         (
             "an event of labels, none",
-            json!({"triggers": [{"event": {"on": "Added", "kind": "Pod", "selector": {"matchLabels": {}}}}]}),
+            json!({"triggers": [{"event": {"change": "Added", "kind": "Pod", "selector": {"matchLabels": {}}}}]}),
         ),
         (
             "an event of 0",
-            json!({"triggers": [{"event": {"on": "Added", "kind": "Pod", "name": "x", "count": 0}}]}),
+            json!({"triggers": [{"event": {"change": "Added", "kind": "Pod", "name": "x", "count": 0}}]}),
         ),
         (
             "an event in a zone",
-            json!({"triggers": [{"timeZone": "UTC", "event": {"on": "Added", "kind": "Pod", "name": "x"}}]}),
+            json!({"triggers": [{"timeZone": "UTC", "event": {"change": "Added", "kind": "Pod", "name": "x"}}]}),
         ),
         (
             "an event of a ConfigMap",
-            json!({"triggers": [{"event": {"on": "Added", "kind": "ConfigMap", "name": "x"}}]}),
+            json!({"triggers": [{"event": {"change": "Added", "kind": "ConfigMap", "name": "x"}}]}),
         ),
         ("no repeat", json!({"repeat": 0})),
         ("too much repeat", json!({"repeat": 1_000_001})),
