@@ -1,7 +1,8 @@
 //! Delegation: what one subject holds is lent to others when triggers are met, and taken back when others are.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, ResourceExt as _};
+use kube::{CustomResource, CustomResourceExt as _, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -201,6 +202,8 @@ pub struct Trigger {
 ])))]
 pub struct EventTrigger {
     /// Added, Updated or Deleted.
+    // Not `on`, which YAML may read as true.
+    #[serde(rename = "change")]
     pub on: EventKind,
     /// The kind of the objects.
     pub kind: ObservedKind,
@@ -574,6 +577,17 @@ impl Delegation {
     }
 }
 
+/// Its definition, as the API server keeps it: kube takes what may be left out and is a number or a word for nullable unless
+/// told, and the API server keeps no `nullable: false`.
+pub(crate) fn definition() -> CustomResourceDefinition {
+    let mut definition = Delegation::crd();
+    let schemas = definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    let schemas = schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()?.properties.as_mut());
+    let specs = schemas.filter_map(|properties| properties.get_mut("spec")?.properties.as_mut());
+    specs.filter_map(|spec| spec.get_mut("repeat")).for_each(|repeat| repeat.nullable = None);
+    definition
+}
+
 /// Is `name` of this pattern, in which `*` stands for anything, also for nothing?
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
@@ -632,9 +646,17 @@ mod tests {
     }
 
     #[test]
+    fn no_repeat_is_one() {
+        let definition = serde_json::to_value(definition()).unwrap();
+        let repeat = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+            ["repeat"];
+        assert_eq!((&repeat["nullable"], &repeat["default"]), (&json!(null), &json!(1)));
+    }
+
+    #[test]
     fn objects_are_told_by_name_or_by_labels() {
         let of = |fields: serde_json::Value| {
-            let mut trigger = json!({"on": "Added", "kind": "Pod"});
+            let mut trigger = json!({"change": "Added", "kind": "Pod"});
             trigger.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             serde_json::from_value::<EventTrigger>(trigger).unwrap()
         };

@@ -52,7 +52,7 @@ pub fn custom_resource_definitions()
         NamespaceClass::crd(),
         NamespaceRequest::crd(),
         Federation::crd(),
-        Delegation::crd(),
+        delegation::definition(),
         Grant::crd(),
     ]
 }

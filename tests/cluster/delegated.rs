@@ -43,7 +43,7 @@ async fn one_life(it: &Delegating<'_>, controllers: &Controllers, write: u32) ->
     let bindings = Witness::<RoleBinding>::start(world.admin.client()).await;
     let mut now = controllers.start_killed_at(write);
     let mut killed = false;
-    let event = |on: &str, count: i32| json!([{"event": {"on": on, "kind": "Service", "name": format!("{name}-*"), "count": count}}]);
+    let event = |on: &str, count: i32| json!([{"event": {"change": on, "kind": "Service", "name": format!("{name}-*"), "count": count}}]);
     it.write(
         &name,
         json!({"triggers": event("Added", 2), "deletionTriggers": event("Deleted", 1), "repeat": 2}),
@@ -102,7 +102,7 @@ async fn away_while_things_happen() {
     alone("del-away", async |world, controllers| {
         let it = Delegating::new(world).await;
         it.reads("reads", "configmaps").await;
-        let event = |on: &str, name: &str, count: i32| json!([{"event": {"on": on, "kind": "Service", "name": name, "count": count}}]);
+        let event = |on: &str, name: &str, count: i32| json!([{"event": {"change": on, "kind": "Service", "name": name, "count": count}}]);
         let first = controllers.start();
         service(world, "gone").await;
         it.write("counts", json!({"triggers": event("Added", "svc-*", 2)})).await;

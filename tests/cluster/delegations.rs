@@ -177,7 +177,7 @@ async fn every_kind_of_event() {
             world.must(&world.admin, Call::post(&path, body)).await;
             let name = kind.to_lowercase();
             let event = |on: &str, what: Value, count: i32| {
-                let mut event = json!({"on": on, "kind": kind, "count": count});
+                let mut event = json!({"change": on, "kind": kind, "count": count});
                 event.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
                 json!([{"event": event}])
             };
@@ -231,7 +231,7 @@ async fn in_the_whole_cluster() {
         it.everywhere(&role).await;
         let nodes = "/api/v1/nodes";
         let to_carol = json!({"scope": "Cluster", "origin": {"kind": "ClusterRole", "name": role},
-            "triggers": [{"event": {"on": "Updated", "kind": "Node", "name": "*"}}]});
+            "triggers": [{"event": {"change": "Updated", "kind": "Node", "name": "*"}}]});
         it.write("role", to_carol).await;
         it.until("role", "waits", |d| d.status.as_ref().is_some_and(|s| !s.triggers.is_empty())).await;
         let list = world.look(nodes).await.unwrap();
@@ -274,8 +274,11 @@ async fn who_may_no_longer_hand_it_on_lends_nothing() {
         let to_bob = json!({"destinations": [{"kind": "User", "name": "bob"}]});
         assert_eq!(it.write_as(&world.carol, "carols", to_bob).await.code, 403);
         it.write("now", json!({})).await;
-        it.write("later", json!({"triggers": [{"event": {"on": "Added", "kind": "Service", "name": "go"}}]}))
-            .await;
+        it.write(
+            "later",
+            json!({"triggers": [{"event": {"change": "Added", "kind": "Service", "name": "go"}}]}),
+        )
+        .await;
         it.until_lent("now").await;
         it.until_phase("later", "Waiting").await;
         it.until_reads(&world.carol, "configmaps", true).await;
@@ -362,8 +365,11 @@ async fn where_it_is_not_enabled_nothing_is_bound() {
         let closed = it.until("d", "is closed", |d| word(d, "Ready") == "NotEnabled").await;
         assert!(closed.status.as_ref().unwrap().bindings.is_empty());
         it.until_reads(&world.carol, "configmaps", false).await;
-        it.write("blind", json!({"triggers": [{"event": {"on": "Added", "kind": "Service", "name": "*"}}]}))
-            .await;
+        it.write(
+            "blind",
+            json!({"triggers": [{"event": {"change": "Added", "kind": "Service", "name": "*"}}]}),
+        )
+        .await;
         it.until("blind", "says that it cannot see", |d| word(d, "Ready") == "CannotWatch").await;
     })
     .await;

@@ -216,8 +216,8 @@ mod tests {
         let kinds: Vec<&str> = objects.iter().filter_map(|(_, o)| o["kind"].as_str()).collect();
         let at = |kind| kinds.iter().position(|k| *k == kind).unwrap();
         assert!(at("Namespace") < at("Role") && at("ValidatingAdmissionPolicyBinding") < at("Deployment"));
-        assert_eq!(of_kind("ValidatingAdmissionPolicy").len(), 12);
-        assert_eq!(of_kind("ValidatingAdmissionPolicyBinding").len(), 14);
+        assert_eq!(of_kind("ValidatingAdmissionPolicy").len(), 13);
+        assert_eq!(of_kind("ValidatingAdmissionPolicyBinding").len(), 15);
     }
 
     #[test]

@@ -167,7 +167,7 @@ mod tests {
             "metadata": {"name": "nights", "namespace": "shop"},
             "spec": {
                 "origin": {"kind": "Role", "name": "deploy"}, "destinations": [{"kind": "Group", "name": "night"}],
-                "triggers": [{"time": "6:00pm"}, {"event": {"on": "Added", "kind": "Pod", "name": "web-*", "count": 3}}],
+                "triggers": [{"time": "6:00pm"}, {"event": {"change": "Added", "kind": "Pod", "name": "web-*", "count": 3}}],
                 "deletionTriggers": [{"time": "14h"}], "repeat": 365, "requester": {"username": "alice"},
             },
             "status": {"phase": "Waiting", "iteration": 2, "triggers": [

@@ -187,7 +187,7 @@ fn event(kind: &str, name: &str, count: i64, path: &str) -> Result<Value, String
     if count > COUNT {
         return Err(format!("{path}: replicas is {count}, and a Delegation waits for {COUNT} at most"));
     }
-    Ok(json!({"event": {"on": on, "kind": kind, "name": name, "count": count}}))
+    Ok(json!({"event": {"change": on, "kind": kind, "name": name, "count": count}}))
 }
 
 fn whole(path: &str, value: Value) -> Result<Option<i64>, String> {
@@ -282,7 +282,7 @@ mod tests {
         })
         .unwrap();
         let spec = &one.objects[0]["spec"];
-        let event = |on: &str, kind: &str, name: &str, count: i32| json!({"event": {"on": on, "kind": kind, "name": name, "count": count}});
+        let event = |on: &str, kind: &str, name: &str, count: i32| json!({"event": {"change": on, "kind": kind, "name": name, "count": count}});
         assert_eq!(
             spec["triggers"],
             json!([

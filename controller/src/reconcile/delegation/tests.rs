@@ -346,8 +346,8 @@ fn a_late_beginning_does_not_make_it_longer() {
 #[test]
 fn events_are_counted_from_arming() {
     let mut world = World::new(json!({
-        "triggers": [{"event": {"on": "Added", "kind": "Pod", "name": "*", "count": 2}}],
-        "deletionTriggers": [{"event": {"on": "Added", "kind": "Pod", "name": "*"}}], "repeat": 2,
+        "triggers": [{"event": {"change": "Added", "kind": "Pod", "name": "*", "count": 2}}],
+        "deletionTriggers": [{"event": {"change": "Added", "kind": "Pod", "name": "*"}}], "repeat": 2,
     }));
     world.pods = 7;
     world.settle();
@@ -704,7 +704,7 @@ fn trigger() -> impl Strategy<Value = Value> {
         Just(json!({"time": "Never"})),
         Just(json!({"time": "18:00"})),
         Just(json!({"cron": "*/20 * * * *"})),
-        (1..4).prop_map(|n| json!({"event": {"on": "Added", "kind": "Pod", "name": "*", "count": n}})),
+        (1..4).prop_map(|n| json!({"event": {"change": "Added", "kind": "Pod", "name": "*", "count": n}})),
     ]
 }
 
