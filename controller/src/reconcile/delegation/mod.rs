@@ -12,7 +12,7 @@ mod triggers;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -21,12 +21,15 @@ use oz_shared::delegation::DelegationPhase;
 use oz_shared::names::{GATE_PROBE, SESSIONS_NAMESPACE, SYSTEM_NAMESPACE};
 use oz_shared::{Delegation, Grant};
 
+use self::observe::Ground;
 use crate::children;
 use crate::context::{Context, request_reference};
 use crate::reconcile::{Doing as _, Error, pass, pass_by, wake};
 
 /// Its name, as grants have it.
 pub(crate) const NAME: &str = "Delegation";
+/// How long what was looked at holds for the next step of the same pass.
+const LOOKED: Duration = Duration::from_secs(1);
 /// The most steps in one pass: several times what a whole iteration takes.
 const STEPS: usize = 16;
 
@@ -44,13 +47,15 @@ pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>
             context.sightings.forget(&delegation.uid().unwrap_or_default());
             return Ok(Action::await_change());
         };
+        let mut looked: Option<(Instant, Ground)> = None;
         for _ in 0..STEPS {
             // What is lent ends by whichever clock is ahead.
             let now = match present.phase() {
                 DelegationPhase::Active => context.clock.latest(),
                 _ => context.clock.now(),
             };
-            let mut seen = observe::observe(&present, now, &context).await?;
+            let known = looked.take().filter(|(at, _)| at.elapsed() < LOOKED).map(|(_, ground)| ground);
+            let mut seen = observe::observe(&present, now, known, &context).await?;
             let mut plan = plan::plan(&present, &seen, now);
             if !plan.ask.is_empty() {
                 seen.versions = match observe::versions(&present, &plan.ask, &context).await {
@@ -63,6 +68,10 @@ pub(crate) async fn reconcile(delegation: Arc<Delegation>, context: Arc<Context>
                 plan = plan::plan(&present, &seen, now);
             }
             let applied = apply::apply(present, &plan, &context).await?;
+            if plan.revoke.is_empty() && plan.make.is_empty() {
+                // Nothing but the record has changed.
+                looked = seen.ground.map(|ground| (Instant::now(), ground));
+            }
             for note in plan.notes {
                 context.events.publish(regarding.clone(), note);
             }

@@ -75,9 +75,11 @@ pub(crate) struct Ground {
     pub(crate) held: Vec<Binding>,
 }
 
+/// Looks at what a step depends on; `known` is what lending rests on, where that was looked at a moment ago.
 pub(super) async fn observe(
     delegation: &Delegation,
     now: Timestamp,
+    known: Option<Ground>,
     context: &Context,
 ) -> Result<Observed, Error> {
     let uid = delegation.uid().unwrap_or_default();
@@ -115,8 +117,8 @@ pub(super) async fn observe(
     let counted = counted(triggers, armed, (status.iteration, lent), &home);
     let rests = if lent { rests_on(delegation) } else { HashSet::new() };
     context.sightings.want(&ObjectRef::from_obj(delegation), &uid, &rests, counted.clone());
-    let known = context.delegations.get(&ObjectRef::from_obj(delegation));
-    if known.is_none_or(|known| known.uid() != delegation.uid()) {
+    let there = context.delegations.get(&ObjectRef::from_obj(delegation));
+    if there.is_none_or(|there| there.uid() != delegation.uid()) {
         // It went meanwhile, and that was told before anything was wanted for it.
         context.sightings.forget(&uid);
     }
@@ -137,7 +139,12 @@ pub(super) async fn observe(
         let all = context.delegations.state();
         seen.live = all.iter().filter(|d| d.phase() == DelegationPhase::Active).count();
     }
-    if lent || due || ends {
+    if let (Some(ground), false, true) = (known, ends, lent || due) {
+        let (grant, gate) = tokio::join!(grants.get_opt(&name), context.gate.state());
+        seen.grant = grant.doing("read the grant")?;
+        seen.gate = Some(gate);
+        seen.ground = Some(ground);
+    } else if lent || due || ends {
         // Both must not be old answers.
         let (grant, held) = try_join(
             async { grants.get_opt(&name).await.doing("read the grant") },
