@@ -111,7 +111,7 @@ pub(crate) async fn many(args: &Args, world: &World, report: &mut Report) -> Res
     let mut waits = Vec::new();
     for round in 0..EVENTS {
         let name = format!("event-{round}");
-        let event = json!({"on": "Added", "kind": "ServiceAccount", "name": name});
+        let event = json!({"change": "Added", "kind": "ServiceAccount", "name": name});
         let spec = json!({"triggers": [{"event": event}], "deletionTriggers": [{"time": "Never"}]});
         let asked = ask(api, world, &name, spec).await?;
         until(api, &name, |d| d.status.as_ref().is_some_and(|s| !s.triggers.is_empty())).await?;

@@ -374,7 +374,7 @@ fn ready(world: &World) -> (String, Timestamp) {
 fn what_cannot_be_seen_to_end_does_not_stay_lent() {
     let mut world = World::new(json!({
         "triggers": [{"time": "now"}],
-        "deletionTriggers": [{"event": {"on": "Deleted", "kind": "Pod", "name": "web-0"}}],
+        "deletionTriggers": [{"event": {"change": "Deleted", "kind": "Pod", "name": "web-0"}}],
     }));
     world.settle();
     world.later(100);
@@ -492,7 +492,7 @@ fn many_are_asked_for_in_turn() {
 #[test]
 fn how_far_was_counted_is_on_record_before_anything_counts() {
     for lent in [false, true] {
-        let event = json!([{"event": {"on": "Deleted", "kind": "Pod", "name": "web-0"}}]);
+        let event = json!([{"event": {"change": "Deleted", "kind": "Pod", "name": "web-0"}}]);
         let (begin, end) =
             if lent { (json!([{"time": "now"}]), event) } else { (event, json!([{"time": "1h"}])) };
         let mut world = World::new(json!({"triggers": begin, "deletionTriggers": end}));
