@@ -302,11 +302,22 @@ async fn what_is_approved_is_shown() {
         // What has become another pod since it was offered is told, and not granted.
         let name = alice.must(&ask);
         world.until(&name, "it was looked at", |r| r.status.is_some()).await;
-        let other = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1, "hostNetwork": true}}}});
         let deployment = world.ns.path("apps/v1", &format!("deployments/{DB}"));
-        world.must(&world.admin, Call::merge(deployment, other)).await;
-        let said = bob.oz(&["describe", &name, "--pod"]);
-        assert!(said.code == 0 && said.stderr.contains("warning: the controller has offered it otherwise"), "{said}");
+        let mut said = None;
+        // A controller that just looks offers the new one: it does so once, so that another change meets what was offered.
+        for network in [true, false, true] {
+            let other = json!({"spec": {"template": {"spec": {"hostNetwork": network}}}});
+            world.must(&world.admin, Call::merge(&deployment, other)).await;
+            let shown = bob.oz(&["describe", &name, "--pod"]);
+            let warned =
+                shown.code == 0 && shown.stderr.contains("warning: the controller has offered it otherwise");
+            said = Some(shown);
+            if warned {
+                said = None;
+                break;
+            }
+        }
+        assert!(said.is_none(), "{}", said.unwrap());
         bob.must(&["approve", &name, "-y"]);
         let failed = world.until_phase(&name, "Failed").await;
         assert!(message(&failed, "Ready").contains("has changed since bob approved"), "{failed:?}");
