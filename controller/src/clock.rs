@@ -75,6 +75,11 @@ impl Skew {
         self.ntp.is_some_and(|ntp| ntp.saturating_sub(self.server).unsigned_abs() <= FARTHEST)
     }
 
+    /// Is NTP too far from the API server's clock to be believed?
+    pub(crate) fn is_refused(self) -> bool {
+        self.ntp.is_some() && !self.is_believed()
+    }
+
     /// That of the clock that is ahead.
     pub(crate) fn latest(self) -> SignedDuration {
         match self.ntp {
@@ -103,7 +108,7 @@ mod tests {
         assert_eq!(latest(seconds(3), Some(seconds(63))), seconds(63));
         for liar in [seconds(64), seconds(-58), seconds(3600), SignedDuration::MAX, SignedDuration::MIN] {
             assert_eq!(latest(seconds(3), Some(liar)), seconds(3), "{liar}");
-            assert!(!Skew { server: seconds(3), ntp: Some(liar) }.is_believed(), "{liar}");
+            assert!(Skew { server: seconds(3), ntp: Some(liar) }.is_refused(), "{liar}");
         }
     }
 

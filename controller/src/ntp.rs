@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use rsntp::{AsyncSntpClient, Config, SynchronizationError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, FARTHEST};
@@ -97,8 +98,14 @@ enum Outcome {
     Disagreed,
 }
 
-/// Asks again and again until `stop`; not at all where nobody is to be asked.
-pub(crate) async fn run(servers: Vec<Server>, clock: Clock, stop: CancellationToken) {
+/// Asks again and again until `stop`; not at all where nobody is to be asked. `apart` is whether the clocks are too far from each
+/// other.
+pub(crate) async fn run(
+    servers: Vec<Server>,
+    clock: Clock,
+    apart: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     if servers.is_empty() {
         return;
     }
@@ -108,6 +115,8 @@ pub(crate) async fn run(servers: Vec<Server>, clock: Clock, stop: CancellationTo
         if before.replace(outcome) != Some(outcome) {
             tell(outcome, &clock);
         }
+        let refused = clock.skew(Instant::now()).is_refused();
+        apart.send_if_modified(|apart| std::mem::replace(apart, refused) != refused);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}

@@ -77,7 +77,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     let (client, clock) = oz_client::client(config).map_err(Error::Client)?;
     let clock = Clock::new(clock);
     let stop = CancellationToken::new();
-    tokio::spawn(ntp::run(args.ntp_servers.clone(), clock.clone(), stop.clone()));
+    let (apart, clocks) = tokio::sync::watch::channel(false);
+    tokio::spawn(ntp::run(args.ntp_servers.clone(), clock.clone(), apart, stop.clone()));
     tokio::spawn({
         let stop = stop.clone();
         let (mut term, mut int) = (
@@ -96,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     tokio::spawn(http::serve(listener, status.clone()));
 
     if args.no_leader_election {
-        return lead(&args, adapter, client, clock, status, stop).await;
+        return lead(&args, adapter, client, (clock, clocks), status, stop).await;
     }
     let lease = LeaseManagerBuilder::new(client.clone(), "oz-controller")
         .with_namespace(SYSTEM_NAMESPACE)
@@ -117,7 +118,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
         status.waiting.store(false, Ordering::Relaxed);
         tracing::info!("leading");
         tokio::select! {
-            led = lead(&args, adapter, client, clock, status, stop) => led,
+            led = lead(&args, adapter, client, (clock, clocks), status, stop) => led,
             // Another replica leads now. What this one has in hand can do no harm; it starts over as the second.
             _ = held.wait_for(|held| !*held) => Err(Error::LeaseLost),
         }
@@ -132,12 +133,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     led
 }
 
-/// The work itself.
+/// The work itself. With the clock comes when it begins or ceases to be too far from NTP's.
 async fn lead(
     args: &Args,
     adapter: Option<nsplease::Settings>,
     client: Client,
-    clock: Clock,
+    (clock, mut clocks): (Clock, tokio::sync::watch::Receiver<bool>),
     process: Arc<Process>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -207,6 +208,14 @@ async fn lead(
             let _ = changed.send(());
         }
     }));
+    tokio::spawn({
+        let triggers = triggers.clone();
+        async move {
+            while clocks.changed().await.is_ok() {
+                triggers.clocks();
+            }
+        }
+    });
     tokio::spawn({
         let triggers = triggers.clone();
         touched.for_each(move |grant| {

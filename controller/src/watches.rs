@@ -115,6 +115,11 @@ impl Triggers {
         self.delegations.look(delegation);
     }
 
+    /// The clocks moved apart, or near each other again: delegations tell of that.
+    pub(crate) fn clocks(&self) {
+        self.delegations.all();
+    }
+
     /// A request came, changed or went: itself and its grant.
     fn request<K>(&self, event: &Event<K>, queue: &Queue<K>)
     where

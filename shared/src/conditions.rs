@@ -13,6 +13,8 @@ pub const APPROVED: &str = "Approved";
 pub const READY: &str = "Ready";
 /// Everything was taken back; the reason says what ended it. False while that goes on.
 pub const ENDED: &str = "Ended";
+/// The time servers that the controller asks are near the API server's clock; there only once they were not.
+pub const CLOCKS_AGREE: &str = "ClocksAgree";
 
 /// The longest message that is stored, in characters; more is cut.
 const MAX_MESSAGE: usize = 2048;

@@ -442,7 +442,8 @@ pub struct DelegationStatus {
     /// The generation that this says something about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Accepted (it can be lent as it stands), Ready (lent now, all of it).
+    /// Accepted (it can be lent as it stands), Ready (lent now, all of it), ClocksAgree (False: NTP and the API server are so
+    /// far apart that NTP's time does not count; there only once they were).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

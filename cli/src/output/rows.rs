@@ -364,7 +364,12 @@ impl Listed for Grant {
                 end if end == NO_SET_END => "on cue".to_owned(),
                 end => format!("in {}", human(end.duration_since(now))),
             },
-            conditions::get(conditions, conditions::READY).map(|c| c.status.clone()).unwrap_or_default(),
+            match conditions::get(conditions, conditions::READY) {
+                Some(ready) => ready.status.clone(),
+                // Its delegation says it.
+                None if spec.delegated.is_some() => "-".to_owned(),
+                None => String::new(),
+            },
             spec.reason.clone(),
         ];
         if wide {

@@ -158,11 +158,16 @@ async fn what_is_no_answer_does_not_count() {
 
 #[tokio::test]
 async fn it_goes_on_until_it_is_stopped_and_not_at_all_without_servers() {
-    run(Vec::new(), clock(), CancellationToken::new()).await;
-    let (clock, stop) = (clock(), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let (apart, told) = watch::channel(false);
+    run(Vec::new(), clock(), apart, stop.clone()).await;
+    assert!(!*told.borrow());
     stop.cancel();
-    run(vec![Mock::Tells(20).start().await], clock.clone(), stop).await;
-    assert_eq!(ahead(&clock), 20);
+    for (tells, counts, is_apart) in [(20, 20, false), (3600, 0, true)] {
+        let (clock, (apart, told)) = (clock(), watch::channel(false));
+        run(vec![Mock::Tells(tells).start().await], clock.clone(), apart, stop.clone()).await;
+        assert_eq!((ahead(&clock), *told.borrow()), (counts, is_apart));
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! May Oz lend whole namespaces, or let partners in, and by which roles; and what does nobody hold any more?
+//! May Oz lend whole namespaces, let partners in, or delegate everywhere, and by which roles; and what does nobody hold any more?
 
-use oz_shared::names::{FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
+use oz_shared::names::{DELEGATIONS_CEILING_ROLE, FEDERATIONS_CEILING_ROLE, NAMESPACES_CEILING_ROLE};
 
 use super::finding::{Check, Outcome};
-use crate::installation::{self, CLUSTER_BINDINGS, FEDERATION_BINDINGS};
+use crate::installation::{self, CLUSTER_BINDINGS, DELEGATION_BINDINGS, FEDERATION_BINDINGS};
 use crate::kube::Cluster;
 
 /// The word for these checks.
@@ -24,7 +24,7 @@ struct Loan {
     may_not: &'static str,
 }
 
-const LOANS: [Loan; 2] = [
+const LOANS: [Loan; 3] = [
     Loan {
         flag: "--namespaces",
         bindings: CLUSTER_BINDINGS,
@@ -45,6 +45,21 @@ const LOANS: [Loan; 2] = [
         },
         nothing: ("Oz may let partners' clusters in; they read nothing in the whole cluster", None),
         may_not: "Oz may let no partners' clusters in",
+    },
+    Loan {
+        flag: "--delegations",
+        bindings: DELEGATION_BINDINGS,
+        ceiling: DELEGATIONS_CEILING_ROLE,
+        may: |roles| {
+            format!("Oz may delegate in the whole cluster what is bound there by ClusterRole {roles}")
+        },
+        nothing: (
+            "Oz may delegate in the whole cluster, but nothing that is bound there",
+            Some(
+                "a ClusterRole with the label ozaccess.io/ceiling-delegations=true and the verbs bind and delegate-everywhere",
+            ),
+        ),
+        may_not: "Oz may delegate nothing in the whole cluster",
     },
 ];
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod authority;
+mod lent;
 mod mirror;
 mod observe;
 mod plan;

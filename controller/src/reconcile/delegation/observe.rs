@@ -36,6 +36,8 @@ pub(crate) struct Observed {
     pub(crate) tallies: Vec<Option<Tally>>,
     /// The present instant by the API server's clock.
     pub(crate) now: Option<Timestamp>,
+    /// Are the clocks too far apart for NTP's to count?
+    pub(crate) clocks_apart: bool,
     /// Is its status another by now than the one that is gone on from?
     pub(crate) moved: bool,
     /// How many delegations are lent now.
@@ -88,6 +90,7 @@ pub(super) async fn observe(
         grant: context.grants.get(&ObjectRef::new(&name)).map(|grant| grant.as_ref().clone()),
         parts: context.children.labelled(|label| label == name),
         now: Some(context.clock.now()),
+        clocks_apart: context.clock.skew(Instant::now()).is_refused(),
         ..Observed::default()
     };
     let phase = delegation.phase();

@@ -6,18 +6,15 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
-use oz_shared::conditions::{self, READY, whole_second};
-use oz_shared::delegation::{DelegationPhase, DelegationStatus, GrantRef, ObservedKind, Scope};
-use oz_shared::grant::{DelegatedTerms, Holder, NO_SET_END, RequestRef, TemplateTerms, Terms};
-use oz_shared::names::{grant_name, is_reserved_namespace};
-use oz_shared::plain::{clean, cut, some_of, words};
-use oz_shared::request::TemplatePin;
-use oz_shared::template::OnEnd;
-use oz_shared::{Delegation, Grant, GrantSpec, duration};
+use oz_shared::conditions::{self, CLOCKS_AGREE, READY, whole_second};
+use oz_shared::delegation::{DelegationPhase, DelegationStatus, GrantRef, ObservedKind};
+use oz_shared::names::is_reserved_namespace;
+use oz_shared::{Delegation, Grant, duration};
 
+use super::lent::{BINDINGS, SUBJECTS, grant_of, granted, stands};
 use super::mirror::{Binding, Source, child, is_as, name_of, reference};
-use super::observe::{Ground, Observed};
-use super::triggers::{self, Unarmed, all_by, all_met, arm, current};
+use super::observe::Observed;
+use super::triggers::{self, Unarmed, all_met, arm, current};
 use crate::children::{Child, Found};
 use crate::gate;
 use crate::reconcile::grant::told;
@@ -46,10 +43,6 @@ const BLIND: SignedDuration = SignedDuration::from_secs(60);
 const CANNOT_WATCH: &str = "CannotWatch";
 /// Where `historyTtl` means nothing.
 const HISTORY: SignedDuration = SignedDuration::from_hours(168);
-/// The most bindings of one delegation: what its status holds.
-const BINDINGS: usize = 256;
-/// The most subjects of one binding.
-const SUBJECTS: usize = 512;
 
 /// Everything that one step does, in this order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,10 +90,12 @@ pub(crate) fn plan(delegation: &Delegation, seen: &Observed, now: Timestamp) -> 
     if seen.moved {
         return Plan { wake: Some(later(now, READ_AGAIN)), ..Plan::default() };
     }
-    match delegation.phase() {
+    let mut plan = match delegation.phase() {
         DelegationPhase::Active => step.active(status),
         _ => step.waiting(status),
-    }
+    };
+    step.clocks(&mut plan);
+    plan
 }
 
 /// The status that says why what should be done is not; none: it says so already.
@@ -127,6 +122,27 @@ impl Step<'_> {
         let generation = self.delegation.metadata.generation;
         conditions::set(&mut status.conditions, kind, is, reason, message, generation, self.now);
         status.observed_generation = generation;
+    }
+
+    /// Says in the status whether the clocks agree, once they did not.
+    fn clocks(&self, plan: &mut Plan) {
+        let on_record = self.delegation.status.as_ref();
+        let Some(mut status) = plan.status.clone().or_else(|| on_record.cloned()) else { return };
+        let agree = !self.seen.clocks_apart;
+        let is_over = status.phase.is_some_and(DelegationPhase::is_final);
+        if is_over || conditions::get(&status.conditions, CLOCKS_AGREE).is_none() && agree {
+            return;
+        }
+        let (reason, message) = if agree {
+            ("NearEnough", "")
+        } else {
+            (
+                "NtpRefused",
+                "the NTP servers are more than a minute from the API server's clock, which alone counts",
+            )
+        };
+        self.set(&mut status, CLOCKS_AGREE, agree, reason, message);
+        plan.status = self.changed(status);
     }
 
     /// The status, if it is another than is on record.
@@ -476,109 +492,4 @@ impl Step<'_> {
         plan.notes.push(Note { warning: false, reason: "TakenBack", message });
         plan
     }
-}
-
-/// The grant that holds an iteration.
-fn grant_of(delegation: &Delegation, status: &DelegationStatus, now: Timestamp) -> Grant {
-    let spec = &delegation.spec;
-    let uid = delegation.uid().unwrap_or_default();
-    let home = delegation.namespace().unwrap_or_default();
-    let (origin, destinations) = (delegation.origin_words(), delegation.destination_words());
-    let expires_at = all_by(&spec.deletion_triggers, &status.deletion_triggers).unwrap_or(NO_SET_END);
-    let place = match (spec.scope, spec.origin.kind.is_role()) {
-        (Scope::Namespace, _) => format!("in {home}"),
-        (Scope::Cluster, true) => "in the whole cluster".to_owned(),
-        (Scope::Cluster, false) => format!("in {home} and in the whole cluster"),
-    };
-    let said =
-        line(&format!("what {origin} holds {place}, as it comes and goes, to {}", some_of(&destinations)));
-    let grant = GrantSpec {
-        holder: Holder { username: cut(&destinations.join(", "), 512), uid: String::new() },
-        request: RequestRef {
-            kind: super::NAME.to_owned(),
-            namespace: home,
-            name: delegation.name_any(),
-            uid: uid.clone(),
-        },
-        parent: String::new(),
-        reason: spec.reason.clone(),
-        account: String::new(),
-        approved_at: Time(whole_second(now)),
-        expires_at: Time(expires_at),
-        access: Vec::new(),
-        pods: Vec::new(),
-        copy: None,
-        debug: None,
-        role: None,
-        namespaces: None,
-        delegated: Some(DelegatedTerms { iteration: status.iteration, origin, destinations }),
-        granted: words(vec![said]).unwrap_or_default(),
-        terms: Terms {
-            template: TemplateTerms {
-                name: String::new(),
-                pin: TemplatePin { uid: String::new(), generation: 0 },
-            },
-            approved_by: Vec::new(),
-            history_ttl: spec.history_ttl.clone(),
-            on_end: OnEnd::Leave,
-        },
-    };
-    Grant::new(&grant_name(&uid), grant)
-}
-
-/// A line of what is lent, clean and cut: that one is too long keeps none of them from being shown.
-fn line(text: &str) -> String {
-    /// In no writing more than the 2,048 bytes that are stored.
-    const CHARACTERS: usize = 500;
-    cut(&clean(text), CHARACTERS)
-}
-
-/// What is lent, in words.
-fn granted(delegation: &Delegation, lent: &[&Source]) -> Vec<String> {
-    /// Leaves room for what comes after them.
-    const SHOWN: usize = 48;
-    let mut all: Vec<String> = lent
-        .iter()
-        .take(SHOWN)
-        .map(|source| {
-            let place = if source.namespace.is_empty() { "the whole cluster" } else { &source.namespace };
-            let of = source.of.as_ref().map(|(name, _)| format!(", by {name}")).unwrap_or_default();
-            line(&format!("{}/{} in {place}{of}", source.role_kind, source.role))
-        })
-        .collect();
-    if lent.len() > SHOWN {
-        all.push(format!("and {} more", lent.len() - SHOWN));
-    }
-    if !lent.is_empty() {
-        all.push(line(&format!("to {}", some_of(&delegation.destination_words()))));
-    }
-    words(all).unwrap_or_default()
-}
-
-/// Is all of it lent, and if not, why?
-fn stands(ground: &Ground, lent: usize, going: bool) -> (bool, &'static str, String) {
-    if let Some(closed) = &ground.closed {
-        return (false, "NotEnabled", closed.clone());
-    }
-    if let Some(missing) = &ground.missing {
-        return (false, "OriginHoldsNothing", missing.clone());
-    }
-    if ground.subjects.is_empty() {
-        return (false, "NoDestination", "none of its destinations is there".to_owned());
-    }
-    if !ground.beyond.is_empty() {
-        let message = format!(
-            "Oz may not lend {}: allow it by a ClusterRole with the label ozaccess.io/ceiling: \"true\" (in the whole cluster: ozaccess.io/ceiling-delegations) that has the verbs bind and lend (delegate-everywhere) on it",
-            some_of(&ground.beyond)
-        );
-        return (false, "BeyondCeiling", message);
-    }
-    if lent < ground.sources.len() || ground.subjects.len() > SUBJECTS {
-        let message = format!("at most {BINDINGS} bindings are followed, and {SUBJECTS} accounts bound");
-        return (false, "TooMany", message);
-    }
-    if going {
-        return (false, "HeldUp", "a binding that was taken back is held by a finalizer".to_owned());
-    }
-    (true, "Lent", String::new())
 }

@@ -42,6 +42,8 @@ struct World {
     blind: bool,
     /// By how many seconds the clock of ends is ahead of the API server's.
     ahead: i64,
+    /// Are the clocks too far apart for NTP's to count?
+    clocks_apart: bool,
     /// Writes until the controller dies.
     left: Option<usize>,
     steps: usize,
@@ -87,6 +89,7 @@ impl World {
             open: false,
             blind: false,
             ahead: 0,
+            clocks_apart: false,
             left: None,
             steps: 0,
         }
@@ -131,6 +134,7 @@ impl World {
             parts: self.bindings.iter().map(Binding::found).collect(),
             blind: self.blind.then(|| "forbidden".to_owned()),
             now: Some(self.now - SignedDuration::from_secs(self.ahead)),
+            clocks_apart: self.clocks_apart,
             ..Observed::default()
         }
     }
@@ -241,6 +245,11 @@ impl World {
     }
 
     fn check_what_is_left(&self) {
+        let status = self.status();
+        if status.iteration > 0 && !self.delegation.phase().is_final() {
+            let agree = conditions::get(&status.conditions, "ClocksAgree");
+            assert_eq!(agree.is_some_and(|agree| agree.status == "False"), self.clocks_apart, "{agree:?}");
+        }
         if self.delegation.phase() == DelegationPhase::Active {
             let bound = if self.subjects.is_empty() { 0 } else { self.sources.len() };
             if !self.open && !self.blind {
@@ -478,6 +487,29 @@ fn ntp_begins_nothing() {
 }
 
 #[test]
+fn clocks_that_are_too_far_apart_are_told_of() {
+    let mut world = World::new(json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "1h"}]}));
+    let said = |world: &World| {
+        let status = world.status();
+        conditions::get(&status.conditions, "ClocksAgree")
+            .map(|c| (c.status.clone(), c.last_transition_time.0))
+    };
+    world.settle();
+    assert_eq!(said(&world), None);
+    let began = world.now;
+    world.clocks_apart = true;
+    world.settle();
+    assert_eq!(said(&world), Some(("False".to_owned(), began)));
+    world.later(60);
+    world.settle();
+    assert_eq!(said(&world), Some(("False".to_owned(), began)));
+    world.clocks_apart = false;
+    world.settle();
+    assert_eq!(said(&world), Some(("True".to_owned(), world.now)));
+    assert_eq!((ready(&world).0.as_str(), world.bindings.len()), ("Lent", 1));
+}
+
+#[test]
 fn many_are_asked_for_in_turn() {
     let mut world =
         World::new(json!({"triggers": [{"time": "now"}], "deletionTriggers": [{"time": "Never"}]}));
@@ -681,6 +713,7 @@ enum Happens {
     Source(usize),
     Subject(bool),
     Gate(bool),
+    Clocks(bool),
     Lost,
     Released,
 }
@@ -692,6 +725,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (0_usize..4).prop_map(Happens::Source),
         1 => any::<bool>().prop_map(Happens::Subject),
         1 => any::<bool>().prop_map(Happens::Gate),
+        1 => any::<bool>().prop_map(Happens::Clocks),
         1 => Just(Happens::Lost),
         1 => Just(Happens::Released),
     ]
@@ -727,6 +761,7 @@ impl World {
                 self.subjects = if *two { vec![user("bob"), user("eve")] } else { vec![user("bob")] };
             }
             Happens::Gate(open) => self.open = *open,
+            Happens::Clocks(apart) => self.clocks_apart = *apart,
             Happens::Lost => self.lost = true,
             Happens::Released => {
                 self.delegation.spec.released = true;
