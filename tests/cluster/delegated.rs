@@ -1,10 +1,14 @@
 //! Delegations under a controller that dies between any two writes, that was away, and beside another one.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::ResourceExt as _;
 use oz_shared::names::GRANT_LABEL;
 use serde_json::json;
 use support::{Call, eventually};
+use tokio::net::UdpSocket;
 
 use crate::controller::{Controllers, alone};
 use crate::delegating::{Delegating, word};
@@ -175,6 +179,52 @@ async fn two_controllers_bind_once() {
             }
             assert_eq!(there, 0);
         }
+    })
+    .await;
+}
+
+/// An NTP server that is ahead of this machine by so many seconds.
+async fn ntp(ahead: i64) -> SocketAddr {
+    /// Seconds from 1900 to 1970.
+    const ERA: i64 = 2_208_988_800;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut asked = [0; 48];
+        while let Ok((_, peer)) = socket.recv_from(&mut asked).await {
+            // Version 4, a server, which has its time from another; the question's own time, then its own, twice.
+            let mut answer = [0; 48];
+            (answer[0], answer[1]) = (0b00_100_100, 2);
+            answer[24..32].copy_from_slice(&asked[40..48]);
+            let seconds = u32::try_from(Timestamp::now().as_second() + ERA + ahead).unwrap();
+            for at in [32, 40] {
+                answer[at..at + 4].copy_from_slice(&seconds.to_be_bytes());
+            }
+            let _ = socket.send_to(&answer, peer).await;
+        }
+    });
+    address
+}
+
+/// Of clocks an hour apart the API server's counts, and that is told.
+#[tokio::test]
+async fn a_clock_that_is_far_off_is_told_of_and_ends_nothing() {
+    alone("del-clocks", async |world, controllers| {
+        let it = Delegating::new(world).await;
+        it.reads("reads", "configmaps").await;
+        let (far, near) = (ntp(3600).await.to_string(), ntp(0).await.to_string());
+        let first = controllers.start_with(&[("OZ_NTP_SERVERS", far.as_str())], None);
+        it.write("d", json!({"deletionTriggers": [{"time": "30m"}]})).await;
+        let refused = |d: &oz_shared::Delegation| word(d, "ClocksAgree") == "NtpRefused";
+        it.until("d", "tells of the clocks", refused).await;
+        it.until_lent("d").await;
+        it.until_reads(&world.carol, "configmaps", true).await;
+        first.kill();
+        let _second = controllers.start_with(&[("OZ_NTP_SERVERS", near.as_str())], None);
+        let agree = |d: &oz_shared::Delegation| word(d, "ClocksAgree") == "NearEnough";
+        let lent = it.until("d", "tells that they agree", agree).await;
+        assert_eq!((lent.phase().as_str(), word(&lent, "Ready")), ("Active", "Lent".to_owned()));
+        it.until_reads(&world.carol, "configmaps", true).await;
     })
     .await;
 }
