@@ -142,7 +142,7 @@ async fn lead(
     process: Arc<Process>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let (gate, gate_work) = Gate::watch(&client);
+    let (gate, gate_work) = Gate::watch(&client, clock.clone());
     tokio::spawn(gate_work.for_each(|()| async {}));
     let (children, touched) = Index::watch(&client);
 

@@ -63,3 +63,27 @@ async fn a_binding_that_was_gone_voids_what_was_asked_before() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_controller_that_begins_under_an_open_gate_grants_nothing() {
+    alone("begun-open", async |world, controllers| {
+        world.template("web", json!({})).await;
+        world.pod("web-0", "web").await;
+        let open = Altered::relaxed(world, "oz-request-create").await;
+        world.ask("r", json!({})).await;
+        // At once: the API server may still act on the old binding.
+        let controller = controllers.start();
+        let named = |r: &_| word(r, APPROVED) == "GateNotEnforced";
+        let waiting = world.until("r", "the gate is said to be open", named).await;
+        assert!(waiting.status.unwrap().grant.is_empty());
+        world.until_forgery_is(false).await;
+        drop(open);
+        // One that begins when it has just been closed takes nobody's word for what came before.
+        controller.kill();
+        let _next = controllers.start();
+        let ended = world.until_ended("r", "Failed", "OlderThanGate").await;
+        assert_eq!(ended.status.unwrap().grant, "");
+        world.until_gate_settled().await.unwrap();
+    })
+    .await;
+}

@@ -3,7 +3,8 @@
 //!
 //! What was seen holds until any of the policies or bindings changes, as their watches tell, and for five minutes at
 //! most. After a change nothing is granted until every API server must have noticed it: a refusal in between may come
-//! from what stood before. Nothing is asked while nothing is to be granted.
+//! from what stood before. So it is for a controller that has just begun, unless what it finds was written long before.
+//! Nothing is asked while nothing is to be granted.
 
 mod probes;
 
@@ -11,20 +12,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, future::ready};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Lookup, Store};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use oz_shared::gate::POLICIES;
+
+use crate::clock::Clock;
 
 /// How long a successful probe holds while nothing is seen to change.
 const HOLDS: Duration = Duration::from_secs(300);
 /// How long an API server may work by what stood before a change: it looks once a second.
 const SETTLES: Duration = Duration::from_secs(2);
+/// How old the last change must be for a controller that begins to take it as settled: more than clocks differ by.
+const LONG_AGO: SignedDuration = SignedDuration::from_secs(60);
 /// The label that the gate's objects carry, so that the watches see no others.
 const PART_OF_OZ: &str = "app.kubernetes.io/part-of=oz";
 
@@ -48,20 +54,28 @@ struct Inner {
     client: Client,
     policies: Store<PartialObjectMeta<ValidatingAdmissionPolicy>>,
     bindings: Store<PartialObjectMeta<ValidatingAdmissionPolicyBinding>>,
-    /// When a watch last told of anything.
-    changed: Arc<Mutex<Instant>>,
+    clock: Clock,
+    told: Arc<Mutex<Told>>,
     /// When the probes were last asked that were all refused. Held while probing, so that one does it for all.
     refused: tokio::sync::Mutex<Option<Instant>>,
 }
 
+/// What the watches told last.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    at: Instant,
+    /// Of anything but what was there at first?
+    changed: bool,
+}
+
 impl Gate {
     /// The gate, and the work of watching it, which must be driven.
-    pub(crate) fn watch(client: &Client) -> (Self, impl Stream<Item = ()> + Send + 'static) {
-        let changed = Arc::new(Mutex::new(Instant::now()));
-        let (policies, p) = watched(client, &changed);
-        let (bindings, b) = watched(client, &changed);
+    pub(crate) fn watch(client: &Client, clock: Clock) -> (Self, impl Stream<Item = ()> + Send + 'static) {
+        let told = Arc::new(Mutex::new(Told { at: Instant::now(), changed: false }));
+        let (policies, p) = watched(client, &told);
+        let (bindings, b) = watched(client, &told);
         let refused = tokio::sync::Mutex::new(None);
-        let inner = Inner { client: client.clone(), policies, bindings, changed, refused };
+        let inner = Inner { client: client.clone(), policies, bindings, clock, told, refused };
         (Self(Arc::new(inner)), futures::stream::select(p, b))
     }
 
@@ -77,11 +91,12 @@ impl Gate {
             Err(missing) => return State::Open(missing),
         };
         let mut refused = self.0.refused.lock().await;
-        let changed = *self.0.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if changed.elapsed() < SETTLES {
+        let told = *self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = self.0.clock.now().duration_since(since);
+        if (told.changed || age < LONG_AGO) && told.at.elapsed() < SETTLES {
             return State::Open("a policy or binding of the gate changed a moment ago".to_owned());
         }
-        if !refused.is_some_and(|at| at > changed && at.elapsed() < HOLDS) {
+        if !refused.is_some_and(|at| at > told.at && at.elapsed() < HOLDS) {
             *refused = None;
             let asked = Instant::now();
             if let Err(hole) = probes::all(&self.0.client).await {
@@ -123,7 +138,7 @@ where
 
 fn watched<K>(
     client: &Client,
-    changed: &Arc<Mutex<Instant>>,
+    told: &Arc<Mutex<Told>>,
 ) -> (Store<PartialObjectMeta<K>>, impl Stream<Item = ()> + Send + use<K>)
 where
     K: Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
@@ -136,12 +151,18 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let changed = changed.clone();
+    let told = told.clone();
+    let mut known = false;
     let stream = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), watcher::Config::default().labels(PART_OF_OZ))
         .default_backoff()
         .reflect(writer)
         .filter_map(move |event| {
-            *changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            let first = !known && matches!(&event, Ok(Event::Init | Event::InitApply(_) | Event::InitDone));
+            known |= matches!(&event, Ok(Event::InitDone));
+            {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                *told = Told { at: Instant::now(), changed: told.changed || !first };
+            }
             if let Err(error) = event {
                 tracing::warn!(error = %crate::report::chain(&error), kind = %<K as Resource>::kind(&()), "watch interrupted");
             }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::{Api, ResourceExt as _};
 use oz_shared::Grant;
+use oz_shared::copy::Source;
 use oz_shared::grant::{CopyTerms, DebugTerms, PodRef};
 
 use oz_shared::template::Keep;
@@ -94,12 +95,19 @@ pub(crate) enum State {
 pub(super) async fn observe(grant: &Grant, context: &Context) -> Result<Container, Error> {
     if let Some(terms) = &grant.spec.copy {
         let api: Api<Pod> = Api::namespaced(context.client.clone(), &terms.namespace);
-        match api.get_opt(&terms.name).await.doing("read the copy")? {
+        let copy = async { api.get_opt(&terms.name).await.doing("read the copy") };
+        if grant.status.as_ref().is_some_and(|s| s.copy.is_some()) {
+            return Ok(match copy.await? {
+                Some(pod) => of(grant, &pod),
+                None => Container::Gone(terms.name.clone()),
+            });
+        }
+        // Most likely it is to be made.
+        let workload = &terms.shell.workload;
+        let (copy, source) = tokio::join!(copy, source(&context.client, &terms.namespace, workload));
+        match copy? {
             Some(pod) => Ok(of(grant, &pod)),
-            None if grant.status.as_ref().is_some_and(|s| s.copy.is_some()) => {
-                Ok(Container::Gone(terms.name.clone()))
-            }
-            None => missing_copy(grant, terms, context).await,
+            None => Ok(missing_copy(grant, terms, source.doing("read the workload")?)),
         }
     } else if let (Some(_), Some(rests_on)) = (&grant.spec.debug, grant.spec.pods.first()) {
         let api: Api<Pod> = Api::namespaced(context.client.clone(), &rests_on.namespace);
@@ -121,17 +129,18 @@ pub(super) fn of(grant: &Grant, pod: &Pod) -> Container {
     }
 }
 
-async fn missing_copy(grant: &Grant, terms: &CopyTerms, context: &Context) -> Result<Container, Error> {
+/// The copy that is to be made of its workload as that stands.
+fn missing_copy(grant: &Grant, terms: &CopyTerms, source: Option<Source>) -> Container {
     let workload = &terms.shell.workload;
     let impossible =
-        |why: &str| Ok(Container::Impossible(format!("{} {} {why}", workload.kind.as_str(), workload.name)));
-    match source(&context.client, &terms.namespace, workload).await.doing("read the workload")? {
+        |why: &str| Container::Impossible(format!("{} {} {why}", workload.kind.as_str(), workload.name));
+    match source {
         None => impossible("is not there any more"),
         Some(source) if source.uid != terms.workload_uid => impossible("is another one now"),
-        Some(source) => Ok(match children::copied_pod(grant, terms, &source) {
+        Some(source) => match children::copied_pod(grant, terms, &source) {
             Ok(pod) => Container::Missing(Box::new(Order::Copy(pod))),
             Err(why) => Container::Impossible(why),
-        }),
+        },
     }
 }
 

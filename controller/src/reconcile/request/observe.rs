@@ -38,18 +38,27 @@ pub(super) async fn observe<K: Kind>(request: &K, context: &Context) -> Result<O
         return Ok(Observed { grant: None, deciding: None });
     }
     let name = grant_name(&request.uid().unwrap_or_default());
-    let grant = grant(&name, context).await?;
-    let undecided = grant.is_none() && request.phase() == Phase::Pending && request.release().is_none();
+    let known = context.grants.get(&ObjectRef::new(&name));
+    let undecided = known.is_none() && request.phase() == Phase::Pending && request.release().is_none();
     if !undecided || request.refused().is_some() {
+        let grant = match known {
+            Some(grant) => Some(grant),
+            None => grant(&name, context).await?,
+        };
         return Ok(Observed { grant, deciding: None });
     }
     let namespace = request.namespace().unwrap_or_default();
     let policies = K::policies(&context.client, &namespace);
-    let (policy, may_request, gate) = tokio::join!(
+    let (grant, policy, may_request, gate) = tokio::join!(
+        grant(&name, context),
         policy(&policies, request.policy()),
         may_request(&context.client, &namespace, request),
         context.gate.state(),
     );
+    let grant = grant?;
+    if grant.is_some() {
+        return Ok(Observed { grant, deciding: None });
+    }
     let policy = match policy? {
         Some(policy) => {
             let found = request.find(&policy, context).await?;
@@ -60,11 +69,8 @@ pub(super) async fn observe<K: Kind>(request: &K, context: &Context) -> Result<O
     Ok(Observed { grant, deciding: Some(Deciding { policy, may_request: may_request?, gate }) })
 }
 
-/// From the watch, or where it knows none, from the API server: "there is none" must not be an old answer.
+/// From the API server, where the watch knows none: "there is none" must not be an old answer.
 async fn grant(name: &str, context: &Context) -> Result<Option<Arc<Grant>>, Error> {
-    if let Some(grant) = context.grants.get(&ObjectRef::new(name)) {
-        return Ok(Some(grant));
-    }
     let api: Api<Grant> = Api::all(context.client.clone());
     Ok(api.get_opt(name).await.doing("read the grant")?.map(Arc::new))
 }
