@@ -45,11 +45,21 @@ async fn controllers_give_nobody_more_than_he_may_have() {
         let of = |n: usize| async move { spaces.until(&format!("r{n}"), "is settled", settled).await };
         let all = join_all((0..40).map(of)).await;
         let active: Vec<&NamespaceRequest> = all.iter().filter(|r| r.phase() == Phase::Active).collect();
-        // Both may claim for the same request; then fewer are left for the others.
+        // Both may claim for the same request, and then fewer are left for the others; or one of them finds no place for it in
+        // the moment in which the other claims one, and what that one made goes again.
         assert!((1..=5).contains(&active.len()), "{}", active.len());
         let class = |n: &Namespace| n.labels().get("ozaccess.io/class") == Some(&spaces.class);
-        let made = namespaces.seen().iter().filter(|s| matches!(s, Seen::Made(n) if class(n))).count();
-        assert_eq!(made, active.len(), "no namespace was made that had no place");
+        let made = || namespaces.seen().iter().filter(|s| matches!(s, Seen::Made(n) if class(n))).count();
+        assert!((active.len()..=5).contains(&made()), "no namespace was made that had no place: {}", made());
+        let left = || {
+            let gone = namespaces.seen().iter().filter(|s| matches!(s, Seen::Gone(n) if class(n))).count();
+            made() - gone
+        };
+        eventually("those that failed left nothing", LIMIT, || async {
+            if left() == active.len() { Ok(()) } else { Err(format!("{} are left", left())) }
+        })
+        .await
+        .unwrap();
         for request in active {
             spaces.release(&request.name_any()).await;
             let ended = spaces.until_ended(&request.name_any(), "Released", "Released").await;
