@@ -4,7 +4,7 @@
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::Eviction;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt as _, core::NamespaceResourceScope};
 use oz_shared::FIELD_MANAGER;
 use oz_shared::grant::PodRef;
@@ -17,11 +17,14 @@ use serde_json::{Value, json};
 use crate::children::belongs_to;
 use crate::fault;
 
-/// Writes `object` by server-side apply, creating it where it is not there.
-pub(crate) async fn apply<K>(api: &Api<K>, name: &str, object: &Value) -> kube::Result<K>
-where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
+/// Creates `object`, or, where one of its name is there, has that say what it is to say, by server-side apply: that alone would
+/// do, but costs the API server more.
+pub(crate) async fn put(api: &Api<DynamicObject>, name: &str, object: &Value) -> kube::Result<DynamicObject> {
+    let new: DynamicObject = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
+    match create(api, &new).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        created => return created,
+    }
     fault::before_write();
     api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await
 }

@@ -132,7 +132,7 @@ pub(crate) async fn revoke(parts: &[Found], context: &Context) -> Result<(), Err
 pub(crate) async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
     let make = parts.iter().map(|part| async move {
         let api = part.kind.api(&context.client, &part.namespace);
-        write::apply(&api, &part.name, &part.body).await.map(drop)
+        write::put(&api, &part.name, &part.body).await.map(drop)
     });
     match join_all(make).await.into_iter().collect() {
         Err(kube::Error::Api(status)) if is_invalid(status.code, &status.message) => {

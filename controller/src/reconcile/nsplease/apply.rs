@@ -204,7 +204,7 @@ fn bindings(namespace: &str) -> [Child; 2] {
 async fn make(parts: &[Child], context: &Context) -> Result<(), Error> {
     let make = parts.iter().map(|part| async move {
         let api = part.kind.api(&context.client, &part.namespace);
-        write::apply(&api, &part.name, &part.body).await.map(drop)
+        write::put(&api, &part.name, &part.body).await.map(drop)
     });
     futures::future::try_join_all(make).await.map(drop).doing("make the account and its rights")
 }
