@@ -91,6 +91,7 @@ pub(crate) async fn cycle(world: &World, n: u32, report: &mut Report) -> Result<
 pub(crate) async fn many(args: &Args, world: &World, report: &mut Report) -> Result<()> {
     furnish(world).await?;
     let api: &Api<Delegation> = &Api::namespaced(world.alice.client()?, &world.ns.name);
+    let watched = watches(world).await?;
     let start = Instant::now();
     let names: Vec<String> = (0..args.many).map(|i| format!("held-{i}")).collect();
     stream::iter(&names)
@@ -107,6 +108,11 @@ pub(crate) async fn many(args: &Args, world: &World, report: &mut Report) -> Res
     tokio::time::sleep(scale::SETTLED).await;
     scale::measure_memory(world, args.many, Figure::MemoryDelegations, report).await;
     scale::measure_idle(args, world, args.many, Figure::IdleDelegations, report).await?;
+    report.note(format!(
+        "open watches with {} delegations: {}, before: {watched}",
+        args.many,
+        watches(world).await?
+    ));
 
     let mut waits = Vec::new();
     for round in 0..EVENTS {
@@ -136,6 +142,14 @@ pub(crate) async fn many(args: &Args, world: &World, report: &mut Report) -> Res
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     Ok(())
+}
+
+/// How many watches the API server has open, everybody's.
+async fn watches(world: &World) -> Result<f64> {
+    let text = world.admin.client().request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
+    let open = text.lines().filter(|line| line.starts_with("apiserver_longrunning_requests{"));
+    let open = open.filter(|line| line.contains(r#"verb="WATCH""#));
+    open.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<f64>()?)).sum()
 }
 
 async fn once(world: &World, name: &str) -> Result<Cycle> {

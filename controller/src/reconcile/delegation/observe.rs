@@ -233,7 +233,8 @@ fn rests_on(delegation: &Delegation) -> HashSet<Place> {
     places
 }
 
-/// The bindings that matter: those of the grant's label, and, where they are followed, those that may name the origin.
+/// The bindings that matter: those of the grant's label, and, where they are followed, those that may name the origin. Of others'
+/// grants none does.
 async fn bindings(
     delegation: &Delegation,
     grant: &str,
@@ -241,34 +242,43 @@ async fn bindings(
     context: &Context,
 ) -> Result<Vec<Binding>, Error> {
     let spec = &delegation.spec;
-    let follows = !spec.origin.kind.is_role() && !ends;
-    let ours = ListParams::default().labels(&format!("{GRANT_LABEL}={grant}"));
-    let params = if follows { ListParams::default() } else { ours };
+    let mut labels = vec![format!("{GRANT_LABEL}={grant}")];
+    if !spec.origin.kind.is_role() && !ends {
+        labels.push(format!("!{GRANT_LABEL}"));
+    }
     let home = delegation.namespace().unwrap_or_default();
     let here: Api<RoleBinding> = Api::namespaced(context.client.clone(), &home);
     let everywhere: Api<ClusterRoleBinding> = Api::all(context.client.clone());
-    let (here, everywhere) = try_join(async { here.list(&params).await.doing("list the bindings") }, async {
-        match spec.scope {
-            Scope::Namespace => Ok(Vec::new()),
-            Scope::Cluster => {
-                Ok(everywhere.list(&params).await.doing("list the bindings of the cluster")?.items)
+    let listed = try_join_all(labels.iter().map(|labels| async {
+        let params = ListParams::default().labels(labels);
+        let here = async { here.list(&params).await.doing("list the bindings") };
+        let everywhere = async {
+            match spec.scope {
+                Scope::Namespace => Ok(Vec::new()),
+                Scope::Cluster => {
+                    Ok(everywhere.list(&params).await.doing("list the bindings of the cluster")?.items)
+                }
             }
-        }
-    })
+        };
+        try_join(here, everywhere).await
+    }))
     .await?;
-    let here = here.items.into_iter().map(|b| Binding {
-        kind: Kind::RoleBinding,
-        meta: b.metadata,
-        role: b.role_ref,
-        subjects: b.subjects.unwrap_or_default(),
-    });
-    let everywhere = everywhere.into_iter().map(|b| Binding {
-        kind: Kind::ClusterRoleBinding,
-        meta: b.metadata,
-        role: b.role_ref,
-        subjects: b.subjects.unwrap_or_default(),
-    });
-    Ok(here.chain(everywhere).collect())
+    let mut all = Vec::new();
+    for (here, everywhere) in listed {
+        all.extend(here.items.into_iter().map(|b| Binding {
+            kind: Kind::RoleBinding,
+            meta: b.metadata,
+            role: b.role_ref,
+            subjects: b.subjects.unwrap_or_default(),
+        }));
+        all.extend(everywhere.into_iter().map(|b| Binding {
+            kind: Kind::ClusterRoleBinding,
+            meta: b.metadata,
+            role: b.role_ref,
+            subjects: b.subjects.unwrap_or_default(),
+        }));
+    }
+    Ok(all)
 }
 
 async fn ground(
