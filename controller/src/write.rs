@@ -25,6 +25,15 @@ pub(crate) async fn put(api: &Api<DynamicObject>, name: &str, object: &Value) ->
         Err(kube::Error::Api(status)) if status.code == 409 => {}
         created => return created,
     }
+    apply(api, name, object).await
+}
+
+/// Writes `object` by server-side apply, creating it where it is not there. A field that is none is an error (500).
+pub(crate) async fn apply(
+    api: &Api<DynamicObject>,
+    name: &str,
+    object: &Value,
+) -> kube::Result<DynamicObject> {
     fault::before_write();
     api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await
 }

@@ -1,4 +1,4 @@
-//! Writes what a plan for a delegation says: takes away first, then the record, then makes.
+//! Writes what a plan for a delegation says: what is due is recorded and taken away, then all else is recorded and made.
 
 use kube::{Api, ResourceExt as _};
 use oz_shared::delegation::{DelegationPhase, DelegationStatus};
@@ -18,18 +18,29 @@ pub(super) async fn apply(
     context: &Context,
 ) -> Result<Option<Delegation>, Error> {
     let grants: Api<Grant> = Api::all(context.client.clone());
-    let taken = take(&plan.revoke, plan.drop_grant.as_ref(), &grants, context).await;
     let api: Api<Delegation> =
         Api::namespaced(context.client.clone(), &delegation.namespace().unwrap_or_default());
+    let is_over = |status: &DelegationStatus| status.phase.is_some_and(DelegationPhase::is_final);
+    let mut delegation = delegation;
+    let mut status = plan.status.as_ref();
+    let mut recorded = Ok(());
+    // That an end is due is on record before anything goes, so that one who comes after gives nothing back; and it goes though
+    // that cannot be recorded. That all is over is on record once everything went.
+    if let Some(due) = status.filter(|status| !plan.revoke.is_empty() && !is_over(status)) {
+        match write::status(&api, &delegation, delegation.status.as_ref(), due).await {
+            Ok(written) => delegation = written,
+            Err(error) => recorded = Err(error),
+        }
+        status = None;
+    }
+    let taken = take(&plan.revoke, plan.drop_grant.as_ref(), &grants, context).await;
+    recorded.doing("write the delegation's status")?;
     if plan.forget && taken.is_ok() {
         let uid = delegation.uid().unwrap_or_default();
         write::delete(&api, &delegation.name_any(), &uid).await.doing("delete the delegation's record")?;
         return Ok(None);
     }
-    let mut delegation = delegation;
-    // That an end is due is on record whatever fails; that all is over, once everything went.
-    let is_over = |status: &DelegationStatus| status.phase.is_some_and(DelegationPhase::is_final);
-    if let Some(status) = plan.status.as_ref().filter(|status| taken.is_ok() || !is_over(status)) {
+    if let Some(status) = status.filter(|status| taken.is_ok() || !is_over(status)) {
         delegation = write::status(&api, &delegation, delegation.status.as_ref(), status)
             .await
             .doing("write the delegation's status")?;

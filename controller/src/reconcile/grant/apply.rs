@@ -79,7 +79,7 @@ pub(super) async fn apply(grant: &Grant, plan: &Plan, context: &Context) -> Resu
         write::create(&api, &object.doing("make the account anew")?).await.doing("make the account anew")?;
     }
     namespaces::delete(grant, &plan.remove, context).await?;
-    make(&plan.furnish, context).await?;
+    furnish(&plan.furnish, context).await?;
     make(&plan.make, context).await?;
     let api: Api<Grant> = Api::all(context.client.clone());
     if let Some(status) = &plan.status {
@@ -134,7 +134,20 @@ pub(crate) async fn make(parts: &[Child], context: &Context) -> Result<(), Error
         let api = part.kind.api(&context.client, &part.namespace);
         write::put(&api, &part.name, &part.body).await.map(drop)
     });
-    match join_all(make).await.into_iter().collect() {
+    made(join_all(make).await)
+}
+
+/// Makes what people have written down, in which a field that is none is a mistake.
+async fn furnish(parts: &[Child], context: &Context) -> Result<(), Error> {
+    let make = parts.iter().map(|part| async move {
+        let api = part.kind.api(&context.client, &part.namespace);
+        write::apply(&api, &part.name, &part.body).await.map(drop)
+    });
+    made(join_all(make).await)
+}
+
+fn made(all: Vec<kube::Result<()>>) -> Result<(), Error> {
+    match all.into_iter().collect() {
         Err(kube::Error::Api(status)) if is_invalid(status.code, &status.message) => {
             Err(Error::Invalid(status.message))
         }
